@@ -1,0 +1,3 @@
+//! The `jetfs` command.
+
+fn main() {}

@@ -1,0 +1,298 @@
+//! The published error names and numbers (`jethdr.h`), with what a user can do about each.
+//!
+//! Numbers: external-backup.md section 9 and log-and-recovery.md section 9.
+
+use std::fmt;
+use std::io;
+
+macro_rules! jet_errs {
+    ($($(#[$doc:meta])* $name:ident = $number:literal $(, $advice:literal)?;)*) => {
+        /// An error of the published interface: `JET_err` name and number.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(i32)]
+        pub enum JetErr {
+            $($(#[$doc])* $name = $number,)*
+        }
+
+        impl JetErr {
+            /// Every error in this table.
+            pub const ALL: &[JetErr] = &[$(JetErr::$name),*];
+
+            /// The published name, `JET_err…`.
+            pub const fn name(self) -> &'static str {
+                match self { $(JetErr::$name => concat!("JET_err", stringify!($name)),)* }
+            }
+
+            /// The published number (negative).
+            pub const fn number(self) -> i32 {
+                self as i32
+            }
+
+            /// What a user can do, in one sentence; `None` where only the context can tell.
+            pub const fn advice(self) -> Option<&'static str> {
+                match self { $(JetErr::$name => jet_errs!(@advice $($advice)?),)* }
+            }
+        }
+    };
+    (@advice $advice:literal) => { Some($advice) };
+    (@advice) => { None };
+}
+
+jet_errs! {
+    /// An internal rule was broken: a defect of jetfs.
+    InternalError = -107, "This is a defect of jetfs: please report it with the log.";
+    /// A log file is damaged.
+    LogFileCorrupt = -501, "Take the log from another copy; recovery cannot pass a damaged log.";
+    /// A backup of this instance is running.
+    BackupInProgress = -505, "End the running backup first (`jetfs status` shows its mount).";
+    /// The instance is restoring.
+    RestoreInProgress = -506;
+    /// The log of the checkpoint is missing.
+    MissingPreviousLogFile = -509, "Bring the missing log generation back.";
+    /// The log cannot be written.
+    LogWriteFail = -510;
+    /// The number in a log file's name is not the generation in its header.
+    LogGenerationMismatch = -513, "The file was renamed or comes from another sequence; restore its name.";
+    /// The log was written in a version that jetfs does not know.
+    BadLogVersion = -514;
+    /// Generation or creation times of logs do not form a chain.
+    InvalidLogSequence = -515, "Some of these logs belong to another sequence; keep only those of one instance.";
+    /// Logging is switched off, so there is nothing to back up by.
+    LoggingDisabled = -516;
+    /// The last possible log generation is reached.
+    LogSequenceEnd = -519;
+    /// No backup is in progress.
+    NoBackup = -520;
+    /// The call is not allowed in this phase of the backup.
+    InvalidBackupSequence = -521;
+    /// The instance is starting or stopping.
+    BackupNotAllowedYet = -523;
+    /// An incremental backup is impossible with circular logging.
+    InvalidBackup = -526, "Take a full backup, or switch circular logging off.";
+    /// A log file is missing.
+    MissingLogFile = -528, "Bring the missing log generation back.";
+    /// The disk with the logs is full.
+    LogDiskFull = -529;
+    /// A log has another signature than its sequence.
+    BadLogSignature = -530, "The log belongs to another instance; keep only the logs of one instance.";
+    /// A database has another signature than expected.
+    BadDbSignature = -531;
+    /// The checkpoint belongs to another log sequence.
+    BadCheckpointSignature = -532, "The checkpoint belongs to another instance; recovery works without it.";
+    /// Both copies of the checkpoint are damaged.
+    CheckpointCorrupt = -533, "Recovery works without the checkpoint; it starts at the oldest log.";
+    /// The trailer page of a backed-up database is damaged or missing.
+    BadPatchPage = -535, "The copy is incomplete; copy the database again.";
+    /// Redo stopped early.
+    RedoAbruptEnded = -536;
+    /// No patch file in the backup set.
+    PatchFileMissing = -538;
+    /// Database and logs do not belong together.
+    DatabaseLogSetMismatch = -539;
+    /// A log file is not as long as its header says.
+    LogFileSizeMismatch = -541, "The log was cut or is still being copied; copy it again.";
+    /// There is no checkpoint file.
+    CheckpointFileNotFound = -542;
+    /// Logs that a database needs are missing.
+    RequiredLogFilesMissing = -543, "Bring the missing generations back; without them the database cannot be made consistent.";
+    /// The database is a backup copy and must be restored, not recovered.
+    SoftRecoveryOnBackupDatabase = -544, "Use `jetfs restore` on the whole set.";
+    /// The log's sector size is not supported.
+    LogSectorSizeMismatch = -546;
+    /// The database was not shut down cleanly.
+    DatabaseDirtyShutdown = -550, "Its logs must be replayed before its contents can be relied on.";
+    /// Consistency position of a database does not fit the log.
+    ConsistentTimeMismatch = -551;
+    /// Trailer, header and log set of a backup do not belong together.
+    DatabasePatchFileMismatch = -552;
+    /// A backup's last generation lies above the given range.
+    EndingRestoreLogTooLow = -553;
+    /// A backup's first generation lies below the given range.
+    StartingRestoreLogTooHigh = -554;
+    /// A log of the set has another signature.
+    GivenLogFileHasBadSignature = -555;
+    /// The logs of the set do not follow each other.
+    GivenLogFileIsNotContiguous = -556;
+    /// Logs of the restore set are missing.
+    MissingRestoreLogFiles = -557;
+    /// An incremental backup needs a full one first.
+    MissingFullBackup = -560, "Take a full backup with truncation first.";
+    /// Roll-forward logs have a gap.
+    MissingCurrentLogFiles = -565;
+    /// A page is older than the log expects: an update was lost.
+    DbTimeTooOld = -566;
+    /// A page is newer than the log expects.
+    DbTimeTooNew = -567;
+    /// A file that belongs to the backup is missing.
+    MissingFileToBackup = -569, "Bring the missing log back, or take a full backup.";
+    /// A log of the backup set ends in a torn write.
+    LogTornWriteDuringHardRestore = -570;
+    /// A roll-forward log ends in a torn write.
+    LogTornWriteDuringHardRecovery = -571;
+    /// A log of the backup set is damaged.
+    LogCorruptDuringHardRestore = -573;
+    /// A roll-forward log is damaged.
+    LogCorruptDuringHardRecovery = -574;
+    /// The restore target is not running or does not match.
+    BadRestoreTargetInstance = -577;
+    /// Recovery stopped before undo.
+    RecoveredWithoutUndo = -579;
+    /// Logs with committed work are missing; the database would lose it.
+    CommittedLogFilesMissing = -582, "Bring the missing generations back, or accept the loss explicitly.";
+    /// Logs with committed work are damaged.
+    CommittedLogFileCorrupt = -586;
+    /// The checksum chain between two generations is broken.
+    LogSequenceChecksumMismatch = -590, "One of the two logs was replaced or written after it was closed.";
+    /// A roll-forward log has another signature.
+    ExistingLogFileHasBadSignature = -610;
+    /// Roll-forward logs are not contiguous.
+    ExistingLogFileIsNotContiguous = -611;
+    /// A log's checksum is wrong, found while it was read for backup.
+    LogReadVerifyFailure = -612, "Take the log from another copy.";
+    /// The checkpoint depth is too large.
+    CheckpointDepthTooDeep = -614;
+    /// The database is not a backup copy.
+    RestoreOfNonBackupDatabase = -615, "Use `jetfs recover` for a crashed database.";
+    /// Not every log was copied, so none may be truncated.
+    LogFileNotCopied = -616, "Copy the missing logs, then truncate.";
+    /// A surrogate backup is in progress.
+    SurrogateBackupInProgress = -617;
+    /// A page carries a change from beyond the required range.
+    DbTimeBeyondMaxRequired = -625;
+    /// A log record does not fit the page it applies to.
+    LogOperationInconsistentWithDatabase = -626;
+    /// The backup was stopped by the server.
+    BackupAbortByServer = -801, "The instance is stopping or the backup was stopped; begin again.";
+    /// The flags are not valid for this call.
+    InvalidGrbit = -900;
+    /// The instance is terminating.
+    TermInProgress = -1000;
+    /// A parameter is not valid.
+    InvalidParameter = -1003;
+    /// Not enough memory; also: a backup file is already open.
+    OutOfMemory = -1011;
+    /// A page checksum is wrong.
+    ReadVerifyFailure = -1018, "The page is damaged: take the file from a backup, or use --allow-damaged to see it as it is.";
+    /// A page was never written.
+    PageNotInitialized = -1019;
+    /// The disk reported a checksum error.
+    DiskReadVerificationFailure = -1021;
+    /// The disk reported an error.
+    DiskIO = -1022;
+    /// The path is not valid.
+    InvalidPath = -1023;
+    /// The instance is not initialised.
+    NotInitialized = -1029;
+    /// The instance is already initialised.
+    AlreadyInitialized = -1030;
+    /// The file cannot be opened: permission, or another process has it.
+    FileAccessDenied = -1032, "Check the file's permissions, and whether another process has it open.";
+    /// The buffer is too small.
+    BufferTooSmall = -1038;
+    /// The call needs multi-instance mode.
+    RunningInOneInstanceMode = -1080;
+    /// The call needs one-instance mode.
+    RunningInMultiInstanceMode = -1081;
+    /// The instance met a fatal error.
+    InstanceUnavailable = -1090;
+    /// The instance met a full log disk.
+    InstanceUnavailableDueToFatalLogDiskFull = -1092;
+    /// The instance handle is not valid.
+    InvalidInstance = -1115;
+    /// The instance was ended without a clean shutdown.
+    DirtyShutdown = -1116;
+    /// A page is not the one that was asked for.
+    ReadPgnoVerifyFailure = -1118;
+    /// A page write was lost.
+    ReadLostFlushVerifyFailure = -1119;
+    /// The database is in use.
+    DatabaseInUse = -1202;
+    /// There is no such database.
+    DatabaseNotFound = -1203;
+    /// The database name is not valid.
+    DatabaseInvalidName = -1204;
+    /// The database is damaged.
+    DatabaseCorrupted = -1206, "Take the file from a backup.";
+    /// Another session has the database locked.
+    DatabaseLocked = -1207;
+    /// The database was written in a version that jetfs does not know.
+    InvalidDatabaseVersion = -1209;
+    /// The database has another page size.
+    PageSizeMismatch = -1213;
+    /// An attached database is missing or wrong.
+    AttachedDatabaseMismatch = -1216;
+    /// The database path is not valid.
+    DatabaseInvalidPath = -1217;
+    /// The database is attached for recovery only.
+    DatabaseAttachedForRecovery = -1231;
+    /// There is no such table or object.
+    ObjectNotFound = -1305, "`jetfs info --tables` lists the tables.";
+    /// The client asked the service to stop.
+    ClientRequestToStopJetService = -1329;
+    /// The catalog is damaged.
+    CatalogCorrupted = -1220;
+    /// There is no such column.
+    ColumnNotFound = -1507;
+    /// A long value is damaged.
+    LVCorrupted = -1526;
+    /// Data cannot be decompressed.
+    DecompressionFailed = -1620;
+    /// A file operation is not allowed here (read-only).
+    PermissionDenied = -1809;
+    /// The disk is full.
+    DiskFull = -1808;
+    /// There is no such file.
+    FileNotFound = -1811;
+    /// The file is not of the expected type.
+    FileInvalidType = -1812, "The file is not an ESE file of the expected kind.";
+    /// Only one database per session.
+    OneDatabasePerSession = -1916;
+    /// Rollback failed.
+    RollbackError = -1917;
+    /// The log is damaged.
+    LogCorrupted = -1852;
+    /// A snapshot is not allowed now.
+    OSSnapshotNotAllowed = -2403;
+    /// The file ends before the place that was asked for.
+    FileIOBeyondEOF = -4001, "The file was cut or is still being copied; copy it again.";
+}
+
+impl JetErr {
+    /// The closest published error for an answer of the operating system.
+    pub fn from_io(error: &io::Error) -> JetErr {
+        match error.kind() {
+            io::ErrorKind::NotFound => JetErr::FileNotFound,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => JetErr::FileAccessDenied,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => JetErr::DiskFull,
+            io::ErrorKind::OutOfMemory => JetErr::OutOfMemory,
+            io::ErrorKind::UnexpectedEof => JetErr::FileIOBeyondEOF,
+            io::ErrorKind::InvalidFilename | io::ErrorKind::NotADirectory => JetErr::InvalidPath,
+            _ => JetErr::DiskIO,
+        }
+    }
+}
+
+impl fmt::Display for JetErr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.name(), self.number())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::JetErr;
+
+    #[test]
+    fn names_and_numbers_are_the_published_ones() {
+        assert_eq!(JetErr::MissingFullBackup.name(), "JET_errMissingFullBackup");
+        assert_eq!(JetErr::MissingFullBackup.number(), -560);
+    }
+
+    #[test]
+    fn no_number_stands_twice() {
+        let mut numbers: Vec<i32> = JetErr::ALL.iter().map(|e| e.number()).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        assert_eq!(numbers.len(), JetErr::ALL.len());
+    }
+}

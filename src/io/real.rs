@@ -1,0 +1,155 @@
+//! The operating system's files and clock.
+
+use super::{Clock, DirEntry, File, FileKind, FileStat, FileSystem, LockKind, OpenMode};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// The operating system's file systems.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealFileSystem;
+
+#[derive(Debug)]
+struct RealFile(fs::File);
+
+fn stat_of(metadata: &fs::Metadata) -> io::Result<FileStat> {
+    let kind = match metadata.file_type() {
+        t if t.is_file() => FileKind::Regular,
+        t if t.is_dir() => FileKind::Directory,
+        _ => FileKind::Other,
+    };
+    Ok(FileStat {
+        kind,
+        len: metadata.len(),
+        modified: metadata.modified()?,
+        identity: (metadata.dev(), metadata.ino()),
+    })
+}
+
+impl FileSystem for RealFileSystem {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
+        let mut options = fs::OpenOptions::new();
+        options.read(true);
+        match mode {
+            OpenMode::ReadOnly => {}
+            OpenMode::ReadWrite => {
+                options.write(true);
+            }
+            OpenMode::CreateNew => {
+                options.write(true).create_new(true);
+            }
+        }
+        Ok(Arc::new(RealFile(options.open(path)?)))
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<DirEntry>> {
+        let mut entries = fs::read_dir(directory)?
+            .map(|entry| {
+                let entry = entry?;
+                Ok(DirEntry {
+                    name: entry.file_name(),
+                    is_symlink: entry.file_type()?.is_symlink(),
+                })
+            })
+            .collect::<io::Result<Vec<_>>>()?;
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(entries)
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<FileStat> {
+        stat_of(&fs::metadata(path)?)
+    }
+
+    fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
+        fs::canonicalize(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn create_dir_all(&self, directory: &Path) -> io::Result<()> {
+        fs::create_dir_all(directory)
+    }
+
+    fn sync_dir(&self, directory: &Path) -> io::Result<()> {
+        fs::File::open(directory)?.sync_all()
+    }
+}
+
+impl File for RealFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buf, offset)
+    }
+
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        self.0.write_at(buf, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+
+    fn stat(&self) -> io::Result<FileStat> {
+        stat_of(&self.0.metadata()?)
+    }
+
+    fn try_lock(&self, kind: LockKind) -> io::Result<bool> {
+        let lock = whole_file(kind);
+        match fcntl(self.0.as_fd(), FcntlArg::F_OFD_SETLK(&lock)) {
+            Ok(_) => Ok(true),
+            Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn raw_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.0.as_fd())
+    }
+}
+
+fn whole_file(kind: LockKind) -> nix::libc::flock {
+    let l_type = match kind {
+        LockKind::Shared => nix::libc::F_RDLCK,
+        LockKind::Exclusive => nix::libc::F_WRLCK,
+    };
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "F_RDLCK, F_WRLCK and SEEK_SET are 0 or 1"
+    )]
+    nix::libc::flock {
+        l_type: l_type as i16,
+        l_whence: nix::libc::SEEK_SET as i16,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    }
+}
+
+/// The system's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RealClock;
+
+impl Clock for RealClock {
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    fn sleep(&self, duration: Duration) {
+        std::thread::sleep(duration);
+    }
+}

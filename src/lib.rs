@@ -1,0 +1,15 @@
+//! Reads, verifies and backs up instances of the Extensible Storage Engine (ESE, JET Blue, ESENT).
+//!
+//! The layers, each of which knows only those before it:
+//!
+//! * [`error`]: the published `JET_err` names and numbers, and errors that say file, page and offset;
+//! * [`io`]: files and the clock behind a trait: real, in memory, and with injected faults;
+//! * [`mod@format`]: bytes to values and back, pure functions on byte slices;
+//! * [`backup`]: what can be backed up, and the protocol's state machine.
+
+pub mod backup;
+pub mod error;
+pub mod format;
+pub mod io;
+
+pub use error::{JetErr, JetError, JetResult};
