@@ -16,7 +16,9 @@ impl LogTime {
     /// A UTC time. `year` is the full year; values outside their ranges make [`LogTime::is_valid`] false.
     #[allow(clippy::too_many_arguments)]
     pub fn utc(year: u16, month: u8, day: u8, hour: u8, minute: u8, second: u8, millisecond: u16) -> Self {
-        let [low, high] = (millisecond.min(999) << 1).to_le_bytes();
+        let millisecond = millisecond.min(999);
+        let [low, _] = ((millisecond & 0x7f) << 1).to_le_bytes();
+        let [high, _] = ((millisecond >> 7) << 1).to_le_bytes();
         let year = u8::try_from(year.saturating_sub(1900)).unwrap_or(u8::MAX);
         LogTime([second, minute, hour, day, month, year, low | 1, high])
     }
