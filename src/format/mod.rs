@@ -5,9 +5,17 @@
 
 pub mod bytes;
 mod error;
+mod node;
+mod page;
 mod page_size;
 mod primitive;
+mod space;
 
 pub use error::{FormatError, Problem, Structure};
+pub use node::{Node, NodeFlags};
+pub use page::{Page, PageFlags, PageHeader, Tag};
 pub use page_size::PageSize;
 pub use primitive::{BackupInfo, BackupType, FileType, LogPosition, LogTime, Signature};
+pub use space::{
+    Extent, FreeSpace, RootHeader, SYSTEM_ROOT, SpaceFlags, SpaceHeader, SpaceNode, SplitBuffer,
+};
