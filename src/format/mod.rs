@@ -4,18 +4,22 @@
 //! Each file of this folder is one structure of the specification; its head names the section.
 
 pub mod bytes;
+mod column_type;
 mod error;
 mod node;
 mod page;
 mod page_size;
 mod primitive;
+mod schema_flags;
 mod space;
 
+pub use column_type::ColumnType;
 pub use error::{FormatError, Problem, Structure};
 pub use node::{Node, NodeFlags};
 pub use page::{Page, PageFlags, PageHeader, Tag};
 pub use page_size::PageSize;
 pub use primitive::{BackupInfo, BackupType, FileType, LogPosition, LogTime, Signature};
+pub use schema_flags::{ColumnFlags, IndexFlags, TableFlags};
 pub use space::{
     Extent, FreeSpace, RootHeader, SYSTEM_ROOT, SpaceFlags, SpaceHeader, SpaceNode, SplitBuffer,
 };
