@@ -79,6 +79,8 @@ pub enum Problem {
         /// What was expected, in words.
         expected: Cow<'static, str>,
     },
+    /// All bytes are zero where something should have been written.
+    Uninitialised,
     /// The version is not known.
     Version {
         /// The version as the format writes it, e.g. `0x620,20,0`.
@@ -128,6 +130,7 @@ impl FormatError {
             (Structure::DatabaseHeader, Problem::Version { .. }) => JetErr::InvalidDatabaseVersion,
             (Structure::LogHeader, Problem::Version { .. }) => JetErr::BadLogVersion,
             (Structure::DatabaseHeader, _) => JetErr::DatabaseCorrupted,
+            (Structure::Page, Problem::Uninitialised) => JetErr::PageNotInitialized,
             (Structure::Page, Problem::Checksum { .. }) => JetErr::ReadVerifyFailure,
             (
                 Structure::Page | Structure::Node | Structure::Space | Structure::Record | Structure::Key,
@@ -184,6 +187,7 @@ impl fmt::Display for Problem {
                 value,
                 expected,
             } => write!(f, "{field} is {value:#x}, expected {expected}"),
+            Problem::Uninitialised => f.write_str("was never written (all bytes are zero)"),
             Problem::Version { found } => write!(f, "version {found} is not known"),
             Problem::Other(what) => f.write_str(what),
         }

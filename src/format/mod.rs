@@ -4,6 +4,7 @@
 //! Each file of this folder is one structure of the specification; its head names the section.
 
 pub mod bytes;
+pub mod checksum;
 mod column_type;
 mod error;
 mod node;
@@ -12,6 +13,7 @@ mod page_size;
 mod primitive;
 mod schema_flags;
 mod space;
+mod verified_page;
 
 pub use column_type::ColumnType;
 pub use error::{FormatError, Problem, Structure};
@@ -23,3 +25,4 @@ pub use schema_flags::{ColumnFlags, IndexFlags, TableFlags};
 pub use space::{
     Extent, FreeSpace, RootHeader, SYSTEM_ROOT, SpaceFlags, SpaceHeader, SpaceNode, SplitBuffer,
 };
+pub use verified_page::{Verified, VerifiedPage};
