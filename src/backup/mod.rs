@@ -1,8 +1,16 @@
 //! The external backup: what can be backed up ([`Source`]), and the one state machine that every source goes
-//! through (external-backup.md sections 1 and 2; design: live engine, files at rest, esent.dll).
+//! through ([`BackupSession`]; external-backup.md sections 1 and 2; design: live engine, files at rest, esent.dll).
 
 mod findings;
+pub mod memory;
+mod session;
 mod source;
 
 pub use findings::{Finding, Findings, Outcome};
-pub use source::{BackupFile, BeginGrbit, FileRole, LogRange, Source, SourceFile};
+pub use session::{
+    BackupKind, BackupOutcome, BackupSession, Delivered, FileHandle, FileProgress, InstanceState, OpenFile,
+    PhaseName,
+};
+pub use source::{
+    BackupFile, BeginGrbit, EndGrbit, Ending, FileRole, LogRange, LogSet, Obstacles, Source, SourceFile,
+};

@@ -1,8 +1,12 @@
 //! What a source of backups must do. The protocol's rules are not here but in the session that drives it.
+//!
+//! The session calls a source under its own lock, in an order that the protocol allows: a source must not call back
+//! into the session. Only [`BackupFile::read_at`] is called without any lock, from many threads.
 
 use super::findings::Findings;
 use crate::error::JetResult;
-use std::ffi::OsString;
+use crate::format::PageSize;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Debug;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
@@ -21,6 +25,38 @@ bitflags::bitflags! {
         const SURROGATE = 0x20;
         /// `JET_bitInternalCopy`: a seeding copy.
         const INTERNAL_COPY = 0x40;
+    }
+
+    /// `grbit` of JetEndExternalBackupInstance2 (external-backup.md section 2.0).
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct EndGrbit: u32 {
+        /// `JET_bitBackupEndNormal`.
+        const NORMAL = 0x0001;
+        /// `JET_bitBackupEndAbort`.
+        const ABORT = 0x0002;
+        /// `JET_bitBackupTruncateDone`: count the backup as truncated although JetTruncateLog was not called.
+        const TRUNCATE_DONE = 0x0100;
+        /// `JET_bitBackupNoDbHeaderUpdate`: do not stamp the headers.
+        const NO_DB_HEADER_UPDATE = 0x0200;
+    }
+
+    /// What an instance has against beginning a backup (external-backup.md section 2.1, checks 2 to 11).
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+    pub struct Obstacles: u32 {
+        /// The instance is starting or stopping: JET_errBackupNotAllowedYet.
+        const NOT_ALLOWED_YET = 0x01;
+        /// Nothing is logged: JET_errLoggingDisabled.
+        const LOGGING_DISABLED = 0x02;
+        /// The log writer is down: JET_errLogWriteFail.
+        const LOG_WRITER_DOWN = 0x04;
+        /// Recovery is running: JET_errInvalidParameter.
+        const RECOVERING = 0x08;
+        /// Circular logging: JET_errInvalidBackup for incremental and surrogate backups.
+        const CIRCULAR_LOGGING = 0x10;
+        /// The reserve logs are in use: JET_errLogDiskFull.
+        const LOG_DISK_FULL = 0x20;
+        /// The last usable generation is reached: JET_errLogSequenceEnd.
+        const LOG_SEQUENCE_END = 0x40;
     }
 }
 
@@ -46,6 +82,8 @@ pub enum FileRole {
     TempLog,
     /// Space kept for emergencies: `<base>res00001.jrs`.
     ReserveLog,
+    /// The second copy of a log: `<base><generation>.jsl`.
+    ShadowLog,
     /// The checkpoint.
     Checkpoint,
     /// The flush map of a database.
@@ -67,13 +105,57 @@ pub struct SourceFile {
     pub modified: SystemTime,
 }
 
+impl SourceFile {
+    /// Whether a caller means this file: by its name in the backup, or by its path in the source.
+    pub fn is_called(&self, name: &OsStr) -> bool {
+        self.name == name || self.path.as_os_str() == name
+    }
+}
+
 /// Log generations, both ends inclusive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct LogRange {
     /// First generation.
     pub low: u32,
     /// Last generation.
     pub high: u32,
+}
+
+impl LogRange {
+    /// Whether a generation lies in the range.
+    pub fn contains(&self, generation: u32) -> bool {
+        (self.low..=self.high).contains(&generation)
+    }
+
+    /// How many generations there are; 0 if the ends are swapped.
+    pub fn count(&self) -> u64 {
+        (u64::from(self.high) + 1).saturating_sub(u64::from(self.low))
+    }
+}
+
+/// The part of a backup that is not databases: what JetGetLogInfo answers (external-backup.md sections 3.2 and 3.4).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LogSet {
+    /// `szBaseName`: three characters, empty if the source has no logs.
+    pub base: String,
+    /// `ulGenLow` and `ulGenHigh`; `None` only at rest, where a set may have no logs.
+    pub range: Option<LogRange>,
+    /// The logs in ascending order, then whatever else belongs to the set.
+    pub files: Vec<SourceFile>,
+}
+
+/// How the session ends a source's backup (external-backup.md section 2.9).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// Normally: the headers of the named databases are stamped.
+    Normal {
+        /// Whether the logs were truncated, which decides what the stamp is (section 6.3).
+        truncated: bool,
+        /// The names of the databases to stamp; empty with `JET_bitBackupNoDbHeaderUpdate`.
+        stamp: Vec<OsString>,
+    },
+    /// Not normally: nothing is stamped, and the abort is logged.
+    Aborted,
 }
 
 /// A file opened for backup. Every byte that it returns was verified or is accounted for in [`Findings`].
@@ -85,6 +167,9 @@ pub trait BackupFile: Send + Sync + Debug {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// The instance's page size: the unit of sequential reads (JetReadFile).
+    fn page_size(&self) -> PageSize;
 
     /// Reads at `offset` until `buf` is full or the file ends; returns the bytes read. Reads of whole pages at page
     /// boundaries are verified in `buf` itself, without a copy.
@@ -100,32 +185,33 @@ pub trait BackupFile: Send + Sync + Debug {
 
 /// Something that can be backed up. The session calls these in an order that the protocol allows.
 pub trait Source: Send + Sync + Debug {
-    /// Begins; what is needed for the copy stays until [`end`](Self::end).
-    fn begin(&self, grbit: BeginGrbit) -> JetResult<()>;
+    /// What speaks against beginning a backup now.
+    fn obstacles(&self) -> Obstacles {
+        Obstacles::empty()
+    }
 
-    /// Whether any number of files may be open, in any order, with reads at any offset.
-    fn is_random_access(&self) -> bool;
+    /// Begins; what is needed for the copy stays until [`end`](Self::end). A source that cannot do what `grbit` asks
+    /// answers JET_errInvalidGrbit. With `SNAPSHOT`, files will be open in any number and read in any order.
+    fn begin(&self, grbit: BeginGrbit) -> JetResult<()>;
 
     /// The databases (JetGetAttachInfo).
     fn databases(&self) -> JetResult<Vec<SourceFile>>;
 
-    /// Ends the database phase and fixes the log range (the one-time step of JetGetLogInfo).
-    fn prepare_logs(&self) -> JetResult<LogRange>;
-
-    /// The logs of the range that [`prepare_logs`](Self::prepare_logs) fixed, and whatever else belongs to the set.
-    fn logs(&self) -> JetResult<Vec<SourceFile>>;
+    /// Ends the database phase and fixes the set of logs (the one-time step of JetGetLogInfo).
+    fn prepare_logs(&self) -> JetResult<LogSet>;
 
     /// Opens one of the listed files.
     fn open(&self, file: &SourceFile) -> JetResult<Arc<dyn BackupFile>>;
 
-    /// The logs that truncation would delete; `None` if this source never truncates.
-    fn truncatable(&self) -> JetResult<Option<LogRange>>;
+    /// The logs that truncation would delete now that the databases `copied` are complete; `None` for no logs.
+    /// Except for `copied`, the answer is fixed by [`prepare_logs`](Self::prepare_logs).
+    fn truncatable(&self, copied: &[OsString]) -> JetResult<Option<LogRange>>;
 
-    /// Deletes logs.
+    /// Deletes logs, the lowest first.
     fn truncate(&self, range: LogRange) -> JetResult<()>;
 
-    /// Ends: `normal` stamps the headers of a live source, otherwise the backup is recorded as aborted.
-    fn end(&self, normal: bool) -> JetResult<()>;
+    /// Ends the backup and lets go of what it needed, whatever goes wrong.
+    fn end(&self, ending: &Ending) -> JetResult<()>;
 
     /// What reading has found so far.
     fn findings(&self) -> &Findings;
