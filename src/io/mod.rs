@@ -3,9 +3,19 @@
 //! Errors here are the operating system's ([`std::io::Error`]); the caller, who knows the file, turns them into a
 //! [`JetError`](crate::JetError).
 
+mod fault;
+mod lock_holder;
+mod memory;
+mod random;
 mod real;
+mod settable_clock;
 
+pub use fault::{CutKind, CutReport, FaultFileSystem, Operation, Which, count_up};
+pub use lock_holder::{LockHolder, lock_holder};
+pub use memory::MemoryFileSystem;
+pub use random::Seeded;
 pub use real::{RealClock, RealFileSystem};
+pub use settable_clock::SettableClock;
 
 use std::ffi::OsString;
 use std::fmt::Debug;
