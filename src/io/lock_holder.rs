@@ -50,7 +50,7 @@ fn holds_lock(process: &Path, file: &str) -> bool {
     })
 }
 
-/// `lock:	1: OFDLCK ADVISORY  WRITE -1 fe:01:1234 0 EOF`
+/// A line such as `lock: 1: OFDLCK ADVISORY  WRITE -1 fe:01:1234 0 EOF`
 fn is_lock_on(line: &str, file: &str) -> bool {
     line.strip_prefix("lock:")
         .is_some_and(|lock| lock.split_whitespace().any(|word| word == file))
