@@ -4,23 +4,31 @@
 //! Each file of this folder is one structure of the specification; its head names the section.
 
 pub mod bytes;
+mod catalog_writer;
 pub mod checksum;
 mod column_type;
 mod error;
+mod key;
 mod node;
 mod page;
 mod page_size;
+mod page_writer;
 mod primitive;
+mod record_writer;
 mod schema_flags;
 mod space;
 mod verified_page;
 
+pub use catalog_writer::{CatalogDetail, CatalogRow, IndexSegment};
 pub use column_type::ColumnType;
 pub use error::{FormatError, Problem, Structure};
+pub use key::{DEFAULT_KEY_MOST, KeyRules, KeySegment, KeyWriter, UNICODE};
 pub use node::{Node, NodeFlags};
 pub use page::{Page, PageFlags, PageHeader, Tag};
 pub use page_size::PageSize;
+pub use page_writer::{PageIdentity, PageWriter, WRITTEN_FLAGS};
 pub use primitive::{BackupInfo, BackupType, FileType, LogPosition, LogTime, Signature};
+pub use record_writer::{FixedField, RecordWriter, TaggedField, TaggedValue};
 pub use schema_flags::{ColumnFlags, IndexFlags, TableFlags};
 pub use space::{
     Extent, FreeSpace, RootHeader, SYSTEM_ROOT, SpaceFlags, SpaceHeader, SpaceNode, SplitBuffer,
