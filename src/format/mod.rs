@@ -7,8 +7,12 @@ pub mod bytes;
 mod catalog_writer;
 pub mod checksum;
 mod column_type;
+mod database_header;
+mod database_state;
 mod error;
+mod header_copies;
 mod key;
+mod layout;
 mod node;
 mod page;
 mod page_size;
@@ -21,7 +25,12 @@ mod verified_page;
 
 pub use catalog_writer::{CatalogDetail, CatalogRow, IndexSegment};
 pub use column_type::ColumnType;
+pub use database_header::{DatabaseHeader, EventCount, MAGIC, VerifiedHeader};
+pub use database_state::DbState;
 pub use error::{FormatError, Problem, Structure};
+pub use header_copies::{
+    BOTH_COPIES_LEN, ChosenHeader, HeaderCopy, OtherCopy, choose_copy, has_database_magic,
+};
 pub use key::{DEFAULT_KEY_MOST, KeyRules, KeySegment, KeyWriter, UNICODE};
 pub use node::{Node, NodeFlags};
 pub use page::{Page, PageFlags, PageHeader, Tag};

@@ -252,6 +252,19 @@ impl From<u32> for BackupType {
     }
 }
 
+impl BackupType {
+    /// The number in the file.
+    pub const fn number(self) -> u32 {
+        match self {
+            BackupType::Normal => 0,
+            BackupType::OsSnapshot => 1,
+            BackupType::Snapshot => 2,
+            BackupType::Surrogate => 3,
+            BackupType::Unknown(number) => number,
+        }
+    }
+}
+
 /// The file type that every ESE header carries at offset 667 (database-file.md section 1.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FileType {
@@ -277,7 +290,26 @@ impl FileType {
 
     /// Reads the field of a header.
     pub fn read(fields: &Fields<'_>) -> Result<Self, FormatError> {
-        Ok(match fields.u32(Self::OFFSET)? {
+        fields.u32(Self::OFFSET).map(FileType::from)
+    }
+
+    /// The number in the file.
+    pub const fn number(self) -> u32 {
+        match self {
+            FileType::Unknown => 0,
+            FileType::Database => 1,
+            FileType::Log => 3,
+            FileType::Checkpoint => 4,
+            FileType::TempDatabase => 5,
+            FileType::FlushMap => 7,
+            FileType::Other(number) => number,
+        }
+    }
+}
+
+impl From<u32> for FileType {
+    fn from(number: u32) -> Self {
+        match number {
             0 => FileType::Unknown,
             1 => FileType::Database,
             3 => FileType::Log,
@@ -285,7 +317,7 @@ impl FileType {
             5 => FileType::TempDatabase,
             7 => FileType::FlushMap,
             other => FileType::Other(other),
-        })
+        }
     }
 }
 
