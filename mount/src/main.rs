@@ -1,3 +1,84 @@
-//! The `jetfs` command.
+//! The `jetfs` command: reads the command line, runs one subcommand, and turns its result into an exit code.
 
-fn main() {}
+mod commands;
+#[allow(dead_code, reason = "the subcommands in preparation use it")]
+mod exit;
+mod logging;
+#[allow(dead_code, reason = "the subcommands in preparation use it")]
+mod output;
+
+use clap::Parser;
+use commands::Command;
+use output::Output;
+use std::process::ExitCode;
+
+/// Mounts the backup of an Extensible Storage Engine (ESE, JET Blue) instance as a read-only directory.
+///
+/// Databases (.edb, .dit, .dat), logs and checkpoint appear as files, byte for byte as the source has them; every
+/// page is verified while it is read, and nothing is ever written to the source.
+#[derive(Debug, Parser)]
+#[command(name = "jetfs", version, after_help = EXIT_CODES, after_long_help = EXAMPLES, max_term_width = 110)]
+pub(crate) struct Cli {
+    /// What to log on stderr: error, warn, info, debug, trace, or a filter such as `jetfs=debug`
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILTER",
+        env = "JETFS_LOG",
+        default_value = "warn"
+    )]
+    log: String,
+
+    /// Print what a script would parse as JSON on stdout
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed, 2 usage, 3 refused (would be wrong or unsafe), 4 busy, 5 incomplete or aborted,
+6 damaged data found.";
+
+const EXAMPLES: &str = "\
+Exit codes:
+  0  done
+  1  failed
+  2  usage
+  3  refused: it would be wrong or unsafe
+  4  busy
+  5  incomplete or aborted
+  6  damaged data found
+
+Examples:
+  jetfs mount /srv/ad/ntds /mnt/backup     # show an instance's files, verified while read
+  rsync -a /mnt/backup/ /backup/ntds/      # copy them with any tool
+  jetfs umount /mnt/backup                 # end the backup and say how it went
+
+  jetfs info SRUDB.dat --tables            # what is in a database
+  jetfs completions bash > /etc/bash_completion.d/jetfs";
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output { json: cli.json };
+    let result = logging::start(&cli.log).and_then(|()| cli.command.run(&output));
+    match result {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            output.error(&error);
+            exit::Exit::of(&error).into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}
