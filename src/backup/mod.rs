@@ -2,11 +2,16 @@
 //! through ([`BackupSession`]; external-backup.md sections 1 and 2; design: live engine, files at rest, esent.dll).
 
 mod findings;
+mod json_name;
+pub mod json_time;
+mod manifest;
 pub mod memory;
 mod session;
 mod source;
 
 pub use findings::{Finding, Findings, Outcome};
+pub use json_name::JsonName;
+pub use manifest::{BackupMode, Manifest, ManifestDatabase, ManifestFile, ManifestKind, Marks};
 pub use session::{
     BackupKind, BackupOutcome, BackupSession, Delivered, FileHandle, FileProgress, InstanceState, OpenFile,
     PhaseName,
