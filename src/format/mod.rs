@@ -4,42 +4,62 @@
 //! Each file of this folder is one structure of the specification; its head names the section.
 
 pub mod bytes;
+mod catalog;
 mod catalog_writer;
 pub mod checksum;
 mod column_type;
+mod compression;
 mod database_header;
 mod database_state;
+mod date_time;
 mod error;
+mod guid;
 mod header_copies;
 mod key;
 mod layout;
+mod long_value;
 mod node;
 mod page;
 mod page_size;
 mod page_writer;
 mod primitive;
+mod record;
 mod record_writer;
 mod schema_flags;
 mod space;
+mod text;
+mod value;
 mod verified_page;
 
+pub use catalog::{
+    CATALOG_COLUMNS, CATALOG_OBJID, CATALOG_ROOT, CatalogColumn, CatalogEntry, CatalogObject, ColumnEntry,
+    IndexEntry, LongValueEntry, SHADOW_CATALOG_OBJID, SHADOW_CATALOG_ROOT, SegmentEntry, SegmentFlags,
+    TableEntry,
+};
 pub use catalog_writer::{CatalogDetail, CatalogRow, IndexSegment};
 pub use column_type::ColumnType;
+pub use compression::{CompressionScheme, decompress};
 pub use database_header::{DatabaseHeader, EventCount, MAGIC, VerifiedHeader};
 pub use database_state::DbState;
+pub use date_time::DateTime;
 pub use error::{FormatError, Problem, Structure};
+pub use guid::Guid;
 pub use header_copies::{
     BOTH_COPIES_LEN, ChosenHeader, HeaderCopy, OtherCopy, choose_copy, has_database_magic,
 };
 pub use key::{DEFAULT_KEY_MOST, KeyRules, KeySegment, KeyWriter, UNICODE};
+pub use long_value::{Lid, LongValueKey, LongValueRoot, default_chunk_size};
 pub use node::{Node, NodeFlags};
 pub use page::{Page, PageFlags, PageHeader, Tag};
 pub use page_size::PageSize;
 pub use page_writer::{PageIdentity, PageWriter, WRITTEN_FLAGS};
 pub use primitive::{BackupInfo, BackupType, FileType, LogPosition, LogTime, Signature};
+pub use record::{ColumnClass, ColumnId, Instance, Record, Storage, Stored, TagInfo, TaggedColumn};
 pub use record_writer::{FixedField, RecordWriter, TaggedField, TaggedValue};
 pub use schema_flags::{ColumnFlags, IndexFlags, TableFlags};
 pub use space::{
     Extent, FreeSpace, RootHeader, SYSTEM_ROOT, SpaceFlags, SpaceHeader, SpaceNode, SplitBuffer,
 };
+pub use text::{CODE_PAGE_UNICODE, CODE_PAGE_WESTERN, Text, decode_western};
+pub use value::Value;
 pub use verified_page::{Verified, VerifiedPage};

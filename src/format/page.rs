@@ -6,6 +6,7 @@ use super::error::{FormatError, Structure};
 use super::node::Node;
 use super::page_size::PageSize;
 use super::space::SplitBuffer;
+use super::verified_page::VerifiedPage;
 use std::ops::Range;
 
 /// Offsets of the page header's fields; those of the checksums stand in `checksum.rs`.
@@ -189,6 +190,11 @@ impl<'a> Page<'a> {
             ));
         }
         Ok(page)
+    }
+
+    /// Views a page that a file delivered.
+    pub fn of(page: &'a VerifiedPage) -> Result<Self, FormatError> {
+        Self::new(page.size(), page.pgno(), page.bytes())
     }
 
     /// The page's bytes.
