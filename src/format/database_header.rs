@@ -14,7 +14,7 @@
 //! ```
 
 use super::bytes::{Fields, put};
-use super::checksum::header_checksum;
+use super::checksum::{stamp_header, verify_header};
 use super::database_state::DbState;
 use super::error::{FormatError, Problem, Structure};
 use super::layout::{Stored, layout};
@@ -220,8 +220,7 @@ impl DatabaseHeader {
     pub fn encode(&self) -> Vec<u8> {
         let mut page = self.write_fields(self.page_size.bytes());
         put(&mut page, MAGIC_OFFSET, &MAGIC.to_le_bytes());
-        let checksum = header_checksum(&page);
-        put(&mut page, 0, &checksum.to_le_bytes());
+        stamp_header(&mut page);
         page
     }
 
@@ -289,12 +288,7 @@ impl<'a> VerifiedHeader<'a> {
         }
         let page_size = PageSize::load(&fields, PAGE_SIZE_OFFSET)?;
         let page = fields.slice(0, page_size.bytes())?;
-        let (stored, computed) = (fields.u32(0)?, header_checksum(page));
-        if stored != computed {
-            let (stored, computed) = (stored.into(), computed.into());
-            let problem = Problem::Checksum { stored, computed };
-            return Err(FormatError::new(Structure::DatabaseHeader, 0, problem));
-        }
+        verify_header(Structure::DatabaseHeader, page)?;
         Ok(VerifiedHeader { page, page_size })
     }
 
@@ -382,8 +376,7 @@ pub(super) mod tests {
         let mut bytes = header(PageSize::Kib4).encode();
         bytes[665] = 0xAB;
         bytes[4000] = 0xCD;
-        let checksum = header_checksum(&bytes);
-        put(&mut bytes, 0, &checksum.to_le_bytes());
+        stamp_header(&mut bytes);
         let mut read = VerifiedHeader::verify(&bytes).unwrap().decode().unwrap();
         read.objid_last = 7;
         let written = read.encode();
@@ -394,8 +387,7 @@ pub(super) mod tests {
     fn a_page_size_of_zero_means_4096_and_stays_zero() {
         let mut bytes = header(PageSize::Kib4).encode();
         put(&mut bytes, PAGE_SIZE_OFFSET, &[0; 4]);
-        let checksum = header_checksum(&bytes);
-        put(&mut bytes, 0, &checksum.to_le_bytes());
+        stamp_header(&mut bytes);
         let read = VerifiedHeader::verify(&bytes).unwrap().decode().unwrap();
         assert_eq!(read.page_size, PageSize::Kib4);
         assert_eq!(read.encode(), bytes);
@@ -431,8 +423,7 @@ pub(super) mod tests {
                 bytes[at] = random.random();
             }
             put(&mut bytes, MAGIC_OFFSET, &MAGIC.to_le_bytes());
-            let checksum = header_checksum(&bytes);
-            put(&mut bytes, 0, &checksum.to_le_bytes());
+            stamp_header(&mut bytes);
             bytes.truncate(random.random_range(0..=bytes.len() * 2));
             if let Ok(Ok(read)) = VerifiedHeader::verify(&bytes).map(|verified| verified.decode()) {
                 let _ = (read.encode(), read.required_generations());

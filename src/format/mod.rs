@@ -3,20 +3,26 @@
 //! Nothing here opens a file, allocates by a number that was not checked, or panics, whatever the bytes are.
 //! Each file of this folder is one structure of the specification; its head names the section.
 
+mod attach_list;
 pub mod bytes;
 mod catalog;
 mod catalog_writer;
+mod checkpoint;
 pub mod checksum;
 mod column_type;
 mod compression;
 mod database_header;
 mod database_state;
 mod date_time;
+mod dbms_param;
 mod error;
+mod flush_map;
 mod guid;
 mod header_copies;
 mod key;
 mod layout;
+mod log_header;
+mod log_version;
 mod long_value;
 mod node;
 mod page;
@@ -28,26 +34,33 @@ mod record_writer;
 mod schema_flags;
 mod space;
 mod text;
+mod trailer;
 mod value;
 mod verified_page;
 
+pub use attach_list::{AttachList, Attachment};
 pub use catalog::{
     CATALOG_COLUMNS, CATALOG_OBJID, CATALOG_ROOT, CatalogColumn, CatalogEntry, CatalogObject, ColumnEntry,
     IndexEntry, LongValueEntry, SHADOW_CATALOG_OBJID, SHADOW_CATALOG_ROOT, SegmentEntry, SegmentFlags,
     TableEntry,
 };
 pub use catalog_writer::{CatalogDetail, CatalogRow, IndexSegment};
+pub use checkpoint::{Checkpoint, ChosenCheckpoint};
 pub use column_type::ColumnType;
 pub use compression::{CompressionScheme, decompress};
 pub use database_header::{DatabaseHeader, EventCount, MAGIC, VerifiedHeader};
 pub use database_state::DbState;
 pub use date_time::DateTime;
+pub use dbms_param::DbmsParam;
 pub use error::{FormatError, Problem, Structure};
+pub use flush_map::{FlushMapHeader, check_flush_map_page};
 pub use guid::Guid;
 pub use header_copies::{
     BOTH_COPIES_LEN, ChosenHeader, HeaderCopy, OtherCopy, choose_copy, has_database_magic,
 };
 pub use key::{DEFAULT_KEY_MOST, KeyRules, KeySegment, KeyWriter, UNICODE};
+pub use log_header::{LogFlags, LogHeader};
+pub use log_version::{LogBody, LogVersion};
 pub use long_value::{Lid, LongValueKey, LongValueRoot, default_chunk_size};
 pub use node::{Node, NodeFlags};
 pub use page::{Page, PageFlags, PageHeader, Tag};
@@ -61,5 +74,6 @@ pub use space::{
     Extent, FreeSpace, RootHeader, SYSTEM_ROOT, SpaceFlags, SpaceHeader, SpaceNode, SplitBuffer,
 };
 pub use text::{CODE_PAGE_UNICODE, CODE_PAGE_WESTERN, Text, decode_western};
+pub use trailer::Trailer;
 pub use value::Value;
 pub use verified_page::{Verified, VerifiedPage};
