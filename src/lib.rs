@@ -5,11 +5,13 @@
 //! * [`error`]: the published `JET_err` names and numbers, and errors that say file, page and offset;
 //! * [`io`]: files and the clock behind a trait: real, in memory, and with injected faults;
 //! * [`mod@format`]: bytes to values and back, pure functions on byte slices;
+//! * [`store`]: reading databases: pages, trees, catalog, rows;
 //! * [`backup`]: what can be backed up, and the protocol's state machine.
 
 pub mod backup;
 pub mod error;
 pub mod format;
 pub mod io;
+pub mod store;
 
 pub use error::{JetErr, JetError, JetResult};

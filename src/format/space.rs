@@ -3,7 +3,6 @@
 
 use super::bytes::{Fields, put};
 use super::error::{FormatError, Structure};
-use super::node::Node;
 
 /// Root page of the file's own space: it owns all pages.
 pub const SYSTEM_ROOT: u32 = 1;
@@ -192,10 +191,9 @@ pub struct SpaceNode {
 }
 
 impl SpaceNode {
-    /// Reads a leaf node of an OE or AE tree (section 5.3).
-    pub fn read(node: &Node<'_>) -> Result<Self, FormatError> {
-        let key = node.key();
-        let fields = Fields::new(Structure::Space, &key);
+    /// Reads the key and data of a leaf node of an OE or AE tree (section 5.3).
+    pub fn read(key: &[u8], data: &[u8]) -> Result<Self, FormatError> {
+        let fields = Fields::new(Structure::Space, key);
         let (pool, last) = match key.len() {
             4 => (0, fields.u32_be(0)?),
             5 if fields.u8(0)? & POOL_MARKER != 0 => (fields.u8(0)? & POOL_MASK, fields.u32_be(1)?),
@@ -207,7 +205,7 @@ impl SpaceNode {
                 ));
             }
         };
-        let count = Fields::new(Structure::Space, node.data).u32(0)?;
+        let count = Fields::new(Structure::Space, data).u32(0)?;
         // A used-up extent stays with a count of 0; one that begins before page 1 cannot be.
         if count > last {
             return Err(fields.bad(

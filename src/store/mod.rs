@@ -1,0 +1,18 @@
+//! Reading databases: verified pages, trees, the catalog, the rows of tables.
+//!
+//! ```text
+//! Database ── read_page ──> VerifiedPage        (checksum right, repaired pages noted)
+//!    └── Tree ── scan, seek ──> Entry           (links, owners and depth checked)
+//!          └── Schema ── Table ── rows ──> Row  (values resolved, long values included)
+//! ```
+//!
+//! Nothing here writes to the file, and nothing trusts it: damaged and hostile databases end in errors that name
+//! file and page.
+
+mod database;
+mod owned_pages;
+mod page_cache;
+mod tree;
+
+pub use database::Database;
+pub use tree::{Entry, Scan, Tree};
