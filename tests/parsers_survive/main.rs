@@ -16,6 +16,7 @@
 
 mod allocator;
 mod corpus;
+mod log_files;
 mod mutate;
 mod parsers;
 

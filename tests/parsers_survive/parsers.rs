@@ -1,6 +1,7 @@
 //! The parsers, each with its inputs, what makes a mutated input pass its checksum, and the memory it may take.
 
 use crate::corpus::Samples;
+use crate::log_files;
 use jetfs::backup::{BackupMode, JsonName, Manifest, ManifestFile, ManifestKind};
 use jetfs::format::checksum::{header_checksum, stamp_page};
 use jetfs::format::{
@@ -22,7 +23,7 @@ pub(crate) struct Parser {
     pub(crate) memory_factor: usize,
 }
 
-const KIB: usize = 1 << 10;
+pub(crate) const KIB: usize = 1 << 10;
 /// What a decompressed value may have.
 const VALUE_LIMIT: usize = 64 * KIB;
 /// The page number that pages are stamped with and parsed as.
@@ -34,7 +35,7 @@ pub(crate) fn all(samples: &Samples) -> Vec<Parser> {
     pages.extend(PageSize::ALL.map(own_page));
     let mut values: Vec<Vec<u8>> = pages.iter().flat_map(|page| leaf_values(page)).collect();
     values.push(b"\x08\x41".to_vec());
-    vec![
+    let mut parsers = vec![
         Parser {
             name: "database-header",
             inputs: database_headers(samples),
@@ -75,7 +76,9 @@ pub(crate) fn all(samples: &Samples) -> Vec<Parser> {
             memory_most: 64 * KIB,
             memory_factor: 64,
         },
-    ]
+    ];
+    parsers.extend(log_files::all(samples));
+    parsers
 }
 
 fn database_headers(samples: &Samples) -> Vec<Vec<u8>> {
@@ -156,7 +159,11 @@ fn parse_page(bytes: &[u8]) {
 fn parse_node(size: PageSize, node: &Node<'_>) {
     let key = node.key();
     assert_eq!(key.len(), node.key_len());
-    let _ = (node.compare_key(&key), node.child(), SpaceNode::read(node));
+    let _ = (
+        node.compare_key(&key),
+        node.child(),
+        SpaceNode::read(&key, node.data),
+    );
     let _ = LongValueKey::read(&key);
     let _ = LongValueRoot::read(node.data);
     parse_record(size, node.data);
