@@ -22,6 +22,8 @@ mod header_copies;
 mod key;
 mod layout;
 mod log_header;
+mod log_scan;
+mod log_segment;
 mod log_version;
 mod long_value;
 mod node;
@@ -60,6 +62,11 @@ pub use header_copies::{
 };
 pub use key::{DEFAULT_KEY_MOST, KeyRules, KeySegment, KeyWriter, UNICODE};
 pub use log_header::{LogFlags, LogHeader};
+pub use log_scan::{LogDamage, LogDamageKind, LogScan, LogVerdict};
+pub use log_segment::{
+    SEGMENT_HEADER_LEN, SEGMENT_LEN, SegmentHeader, Slot, SlotContent, is_shadow_of, segment_payload,
+    segment_sum,
+};
 pub use log_version::{LogBody, LogVersion};
 pub use long_value::{Lid, LongValueKey, LongValueRoot, default_chunk_size};
 pub use node::{Node, NodeFlags};

@@ -10,6 +10,6 @@ mod sum;
 
 pub use header::{stamp_header, verify_header};
 pub use page::{
-    PageState, check_page, check_segment, repair_page, repair_segment, stamp_page, stamp_segment,
+    PageState, check_page, check_segment, flip_bit, repair_page, repair_segment, stamp_page, stamp_segment,
 };
 pub use sum::{Block, block_checksum, header_checksum, old_page_checksum, segment_checksum};

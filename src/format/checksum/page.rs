@@ -63,7 +63,7 @@ pub fn check_page(page: &[u8], size: PageSize, pgno: u32) -> PageState {
 pub fn repair_page(page: &mut [u8], size: PageSize, pgno: u32) -> PageState {
     let state = check_page(page, size, pgno);
     if let PageState::Correctable { bit } = state {
-        flip(page, bit);
+        flip_bit(page, bit);
     }
     state
 }
@@ -73,7 +73,7 @@ pub fn repair_page(page: &mut [u8], size: PageSize, pgno: u32) -> PageState {
 pub fn stamp_page(page: &mut [u8], size: PageSize, pgno: u32) {
     debug_assert_eq!(page.len(), size.bytes());
     if !has_ecc(page) {
-        flip(page, FORMAT_FLAG_BIT);
+        flip_bit(page, FORMAT_FLAG_BIT);
     }
     for index in (0..block_count(size)).rev() {
         let checksum = computed_checksum(page, size, pgno, index);
@@ -162,7 +162,7 @@ fn first_mismatch(page: &[u8], size: PageSize, pgno: u32) -> Option<Mismatch> {
 
 fn is_good_with(page: &[u8], size: PageSize, pgno: u32, bit: u32) -> bool {
     let mut repaired = page.to_vec();
-    flip(&mut repaired, bit);
+    flip_bit(&mut repaired, bit);
     first_mismatch(&repaired, size, pgno).is_none()
 }
 
@@ -201,8 +201,9 @@ fn has_ecc(page: &[u8]) -> bool {
         .is_some_and(|byte| byte >> (FORMAT_FLAG_BIT % 8) & 1 == 1)
 }
 
-fn flip(page: &mut [u8], bit: u32) {
-    if let Some(byte) = byte_of(bit).and_then(|index| page.get_mut(index)) {
+/// Flips bit `bit % 8` of byte `bit / 8`, if there is such a byte: the repair of a [`PageState::Correctable`] page.
+pub fn flip_bit(bytes: &mut [u8], bit: u32) {
+    if let Some(byte) = byte_of(bit).and_then(|index| bytes.get_mut(index)) {
         *byte ^= 1 << (bit % 8);
     }
 }
@@ -326,9 +327,9 @@ mod tests {
         assert_eq!(check_page(&page, size, 9), PageState::Good);
         assert!(matches!(check_page(&page, size, 10), PageState::Damaged { .. }));
         for bit in 0..8 * 4096 {
-            flip(&mut page, bit);
+            flip_bit(&mut page, bit);
             assert!(matches!(check_page(&page, size, 9), PageState::Damaged { .. }));
-            flip(&mut page, bit);
+            flip_bit(&mut page, bit);
         }
     }
 
@@ -339,7 +340,7 @@ mod tests {
             let step = if size.bytes() > 4096 { 97 } else { 1 };
             for bit in (OWN_CHECKSUM.end..bits(size)).step_by(step) {
                 let mut page = good.clone();
-                flip(&mut page, bit);
+                flip_bit(&mut page, bit);
                 assert_eq!(
                     repair_page(&mut page, size, 77),
                     PageState::Correctable { bit },
@@ -355,7 +356,7 @@ mod tests {
         let good = random_page(PageSize::Kib32, 5, 2);
         for bit in OWN_CHECKSUM.end..8 * 80 {
             let mut page = good.clone();
-            flip(&mut page, bit);
+            flip_bit(&mut page, bit);
             repair_page(&mut page, PageSize::Kib32, 5);
             assert!(page == good, "bit {bit}");
         }
@@ -365,7 +366,7 @@ mod tests {
     fn a_bit_flipped_in_the_page_s_own_checksum_is_damage() {
         for bit in OWN_CHECKSUM {
             let mut page = random_page(PageSize::Kib8, 5, 3);
-            flip(&mut page, bit);
+            flip_bit(&mut page, bit);
             assert!(matches!(
                 check_page(&page, PageSize::Kib8, 5),
                 PageState::Damaged { .. }
@@ -382,14 +383,14 @@ mod tests {
                 let bits = bits(size);
                 let first = random.random_range(0..bits);
                 let second = (first + random.random_range(1..bits)) % bits;
-                flip(&mut page, first);
-                flip(&mut page, second);
+                flip_bit(&mut page, first);
+                flip_bit(&mut page, second);
                 assert!(
                     matches!(check_page(&page, size, 9), PageState::Damaged { .. }),
                     "{size}: {first}, {second}"
                 );
-                flip(&mut page, first);
-                flip(&mut page, second);
+                flip_bit(&mut page, first);
+                flip_bit(&mut page, second);
             }
         }
     }
@@ -406,7 +407,7 @@ mod tests {
     fn a_page_of_zeros_is_uninitialised_until_a_bit_is_set() {
         let mut page = vec![0; 4096];
         assert_eq!(check_page(&page, PageSize::Kib4, 3), PageState::Uninitialised);
-        flip(&mut page, 4000);
+        flip_bit(&mut page, 4000);
         assert!(matches!(
             check_page(&page, PageSize::Kib4, 3),
             PageState::Damaged { .. }

@@ -1,0 +1,320 @@
+//! A whole log of version 8, slot by slot: where it ends, what its segments sum up to, what is damaged
+//! (log-and-recovery.md sections 3.3 and 3.5).
+//!
+//! ```text
+//! a sound log    valid … valid   empty … empty        empty: shadow, zero, or of an older generation
+//! a torn tail    valid … damaged shadow empty …       the shadow replaces the damaged one
+//! ```
+//!
+//! The caller gives the slots in order, and may take the records of those that are valid as they pass.
+
+use super::error::FormatError;
+use super::log_header::LogHeader;
+use super::log_segment::{Slot, SlotContent, is_shadow_of, segment_sum};
+use super::primitive::LogPosition;
+
+/// Scans a log. Memory grows only with what is wrong.
+#[derive(Debug)]
+pub struct LogScan {
+    generation: u32,
+    first: u16,
+    /// The slot after the last that may hold a segment; that slot only ever holds a shadow.
+    last: u16,
+    next: u16,
+    verdict: LogVerdict,
+    seen_empty: bool,
+    /// A damaged slot before any empty one, until the next slot tells whether it is a torn tail.
+    pending: Option<(u16, SlotContent)>,
+}
+
+/// What a scan found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogVerdict {
+    /// The end of the log: the first byte after its last segment. What was damaged before it is in `damages`.
+    pub end: LogPosition,
+    /// XOR of the checksums of all valid segments: the header of the next generation has it.
+    pub segments_checksum: u64,
+    /// How many segments are valid; a torn tail with a good shadow counts.
+    pub valid: u16,
+    /// The damaged last segment whose shadow, in the next slot, is whole.
+    pub torn: Option<u16>,
+    /// Slots with one wrong bit, and the bit.
+    pub repaired: Vec<(u16, u32)>,
+    /// Slots that no recovery can pass.
+    pub damages: Vec<LogDamage>,
+}
+
+/// A slot that makes a log corrupt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogDamage {
+    /// The slot; its bytes are at 4096 times this.
+    pub slot: u16,
+    /// What is wrong with it.
+    pub kind: LogDamageKind,
+}
+
+/// Why a slot makes a log corrupt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogDamageKind {
+    /// No segment, and no shadow that could replace it.
+    Damaged {
+        /// The checksum in the slot.
+        stored: u64,
+        /// The checksum of its bytes.
+        computed: u64,
+    },
+    /// A segment of a later place.
+    Misplaced {
+        /// Where it says it belongs.
+        position: LogPosition,
+    },
+    /// A segment of this generation after the end of the log.
+    ValidAfterEmpty,
+    /// Bytes that are no segment after the end of the log.
+    DamagedAfterEmpty,
+    /// The file ends before this slot.
+    Missing,
+}
+
+impl LogScan {
+    /// A scan of the log with this header.
+    pub fn new(header: &LogHeader) -> Self {
+        let first = header.header_sectors;
+        LogScan {
+            generation: header.generation,
+            first,
+            last: header.file_sectors.saturating_sub(1),
+            next: first,
+            verdict: LogVerdict {
+                end: LogPosition {
+                    generation: header.generation,
+                    sector: first,
+                    byte: 0,
+                },
+                ..LogVerdict::default()
+            },
+            seen_empty: false,
+            pending: None,
+        }
+    }
+
+    /// The slot that [`push`](Self::push) expects; `None` after the last.
+    pub fn next_slot(&self) -> Option<u16> {
+        (self.next <= self.last).then_some(self.next)
+    }
+
+    /// Takes the next slot, and says what it is. What comes after the last slot is ignored.
+    ///
+    /// # Errors
+    /// Not a whole segment.
+    pub fn push(&mut self, segment: &[u8]) -> Result<Slot, FormatError> {
+        let slot = self.next;
+        let judged = Slot::judge(segment, self.generation, slot, self.first)?;
+        if slot > self.last {
+            return Ok(judged);
+        }
+        self.next = slot.saturating_add(1);
+        self.settle_pending(Some(segment));
+        if slot < self.last {
+            self.enter(slot, judged, segment);
+        }
+        Ok(judged)
+    }
+
+    /// The verdict, once the file has no more slots.
+    pub fn finish(mut self) -> LogVerdict {
+        self.settle_pending(None);
+        if self.next < self.last {
+            self.damage(self.next, LogDamageKind::Missing);
+        }
+        self.verdict
+    }
+
+    fn enter(&mut self, slot: u16, judged: Slot, segment: &[u8]) {
+        if let Some(bit) = judged.wrong_bit {
+            self.verdict.repaired.push((slot, bit));
+        }
+        match judged.content {
+            _ if judged.is_empty() => self.seen_empty = true,
+            SlotContent::Valid if self.seen_empty => self.damage(slot, LogDamageKind::ValidAfterEmpty),
+            SlotContent::Valid => {
+                let mut segment = segment.to_vec();
+                judged.repair(&mut segment);
+                self.count(slot, &segment);
+            }
+            SlotContent::Misplaced { position } => self.damage(slot, LogDamageKind::Misplaced { position }),
+            _ if self.seen_empty => self.damage(slot, LogDamageKind::DamagedAfterEmpty),
+            content => self.pending = Some((slot, content)),
+        }
+    }
+
+    fn settle_pending(&mut self, next: Option<&[u8]>) {
+        let Some((slot, content)) = self.pending.take() else {
+            return;
+        };
+        match (next, content) {
+            (Some(next), _) if is_shadow_of(next, self.generation, slot) => {
+                self.verdict.torn = Some(slot);
+                self.count(slot, next);
+            }
+            (_, SlotContent::Damaged { stored, computed }) => {
+                self.damage(slot, LogDamageKind::Damaged { stored, computed });
+            }
+            _ => {}
+        }
+    }
+
+    fn count(&mut self, slot: u16, segment: &[u8]) {
+        self.verdict.valid += 1;
+        self.verdict.segments_checksum ^= segment_sum(segment, slot);
+        self.verdict.end.sector = slot.saturating_add(1);
+    }
+
+    fn damage(&mut self, slot: u16, kind: LogDamageKind) {
+        self.verdict.damages.push(LogDamage { slot, kind });
+    }
+}
+
+impl LogVerdict {
+    /// Whether recovery can replay all of it (a torn tail with its shadow included).
+    pub fn is_sound(&self) -> bool {
+        self.damages.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::log_header::tests::header;
+    use super::super::log_segment::tests::segment;
+    use super::*;
+    use rand::rngs::StdRng;
+    use rand::{Rng, SeedableRng};
+
+    const SLOTS: u16 = 12;
+
+    /// The slots after the header: segments 1 to `valid`, then zeros.
+    fn body(valid: u16) -> Vec<Vec<u8>> {
+        (1..SLOTS)
+            .map(|slot| {
+                if slot <= valid {
+                    segment(7, slot)
+                } else {
+                    vec![0; 4096]
+                }
+            })
+            .collect()
+    }
+
+    fn scan(slots: &[Vec<u8>]) -> LogVerdict {
+        let mut scan = LogScan::new(&header(7, SLOTS));
+        for segment in slots {
+            scan.push(segment).unwrap();
+        }
+        scan.finish()
+    }
+
+    fn slot(body: &mut [Vec<u8>], index: usize) -> &mut Vec<u8> {
+        &mut body[index - 1]
+    }
+
+    #[test]
+    fn a_sound_log_ends_after_its_last_segment() {
+        for valid in 0..SLOTS - 1 {
+            let verdict = scan(&body(valid));
+            assert!(verdict.is_sound());
+            assert_eq!((verdict.valid, verdict.end.sector), (valid, valid + 1));
+            let sum = (1..=valid).fold(0, |sum, slot| sum ^ segment_sum(&segment(7, slot), slot));
+            assert_eq!(verdict.segments_checksum, sum);
+        }
+    }
+
+    #[test]
+    fn shadows_and_older_segments_after_the_end_are_no_damage() {
+        let mut body = body(4);
+        *slot(&mut body, 5) = segment(7, 4);
+        *slot(&mut body, 6) = segment(3, 6);
+        let verdict = scan(&body);
+        assert!(verdict.is_sound());
+        assert_eq!(verdict.end.sector, 5);
+    }
+
+    #[test]
+    fn a_torn_tail_is_replaced_by_its_shadow() {
+        let mut body = body(4);
+        let whole = scan(&body);
+        *slot(&mut body, 5) = segment(7, 4);
+        slot(&mut body, 4)[2000..].fill(0xEE);
+        let verdict = scan(&body);
+        assert!(verdict.is_sound());
+        assert_eq!(verdict.torn, Some(4));
+        assert_eq!(verdict.segments_checksum, whole.segments_checksum);
+        assert_eq!(verdict.end, whole.end);
+    }
+
+    #[test]
+    fn the_last_slot_may_hold_the_shadow_of_the_one_before() {
+        let mut body = body(SLOTS - 2);
+        *slot(&mut body, (SLOTS - 1).into()) = segment(7, SLOTS - 2);
+        slot(&mut body, (SLOTS - 2).into())[50] ^= 0xFF;
+        let verdict = scan(&body);
+        assert_eq!(verdict.torn, Some(SLOTS - 2));
+        assert!(verdict.is_sound());
+    }
+
+    #[test]
+    fn damage_in_the_middle_is_told_with_its_slot() {
+        let mut body = body(6);
+        slot(&mut body, 3)[100..120].fill(0xEE);
+        let verdict = scan(&body);
+        assert_eq!(verdict.damages.len(), 1);
+        assert_eq!(verdict.damages[0].slot, 3);
+        assert!(matches!(verdict.damages[0].kind, LogDamageKind::Damaged { .. }));
+    }
+
+    #[test]
+    fn one_wrong_bit_is_told_and_does_not_change_the_sum() {
+        let mut body = body(6);
+        let whole = scan(&body);
+        slot(&mut body, 3)[100] ^= 4;
+        let verdict = scan(&body);
+        assert_eq!(verdict.repaired, [(3, 802)]);
+        assert_eq!(verdict.segments_checksum, whole.segments_checksum);
+    }
+
+    #[test]
+    fn nothing_of_this_generation_may_follow_an_empty_slot() {
+        let mut body = body(6);
+        slot(&mut body, 3).fill(0);
+        let verdict = scan(&body);
+        assert_eq!(verdict.damages.len(), 3);
+        assert_eq!(verdict.damages[0].kind, LogDamageKind::ValidAfterEmpty);
+        slot(&mut body, 8).fill(0xEE);
+        assert_eq!(scan(&body).damages[3].kind, LogDamageKind::DamagedAfterEmpty);
+    }
+
+    #[test]
+    fn a_log_cut_short_is_told() {
+        let verdict = scan(&body(6)[..4]);
+        assert_eq!(verdict.damages[0].slot, 5);
+        assert_eq!(verdict.damages[0].kind, LogDamageKind::Missing);
+    }
+
+    #[test]
+    fn mutated_logs_never_panic_and_never_gain_segments() {
+        let mut random = StdRng::seed_from_u64(81);
+        for _ in 0..200 {
+            let mut body = body(6);
+            for _ in 0..random.random_range(1..5) {
+                let from = random.random_range(0..body.len());
+                let to = random.random_range(0..body.len());
+                if random.random() {
+                    body[to] = body[from].clone();
+                } else {
+                    body[to][random.random_range(0..4096)] = random.random();
+                }
+            }
+            body.truncate(random.random_range(0..20));
+            assert!(scan(&body).valid <= 6);
+        }
+    }
+}
