@@ -1,0 +1,53 @@
+//! What the tests share: genuine files, the `jetfs` binary, mounts that are always taken down, damage, comparison.
+//!
+//! Everything is written below `target/`: temporary directories, the unpacked samples, the state files of mounts.
+
+mod command;
+mod damage;
+mod mount;
+mod samples;
+mod skipped;
+mod tree;
+
+pub(crate) use command::{Ended, jetfs, program, python, run, shell};
+pub(crate) use damage::{Bits, flip_bit, overwrite, seeded};
+pub(crate) use mount::{Mount, MountOptions};
+pub(crate) use samples::{Samples, Set, is_ese_name};
+pub(crate) use skipped::skip;
+pub(crate) use tree::{Fingerprint, copy_set, fingerprint, names_in, sha256};
+
+use std::path::{Path, PathBuf};
+
+/// The root of the repository.
+pub(crate) fn workspace_root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .unwrap()
+}
+
+/// Cargo's `target` directory.
+pub(crate) fn target_dir() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .parent()
+        .unwrap()
+        .to_path_buf()
+}
+
+/// A new directory below `target/tmp`, removed when dropped.
+pub(crate) fn temp_dir() -> tempfile::TempDir {
+    tempfile::Builder::new()
+        .prefix("jetfs-test-")
+        .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+        .unwrap()
+}
+
+/// Whether the long numbers are wanted (`scripts/test.sh --full`) instead of a seeded part of them.
+pub(crate) fn full() -> bool {
+    std::env::var_os("JETFS_FULL").is_some_and(|value| value == "1")
+}
+
+/// `full` under `scripts/test.sh --full`, else `quick`.
+pub(crate) fn amount<T>(quick: T, full_amount: T) -> T {
+    if full() { full_amount } else { quick }
+}
