@@ -114,7 +114,7 @@ fn collect_sets(dir: &Path, name: &str, sets: &mut Vec<Set>) {
     for entry in names {
         let path = dir.join(&entry);
         if path.is_dir() {
-            collect_sets(&path, &format!("{name}/{entry}").trim_start_matches('/'), sets);
+            collect_sets(&path, format!("{name}/{entry}").trim_start_matches('/'), sets);
         }
     }
 }
