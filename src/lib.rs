@@ -6,12 +6,14 @@
 //! * [`io`]: files and the clock behind a trait: real, in memory, and with injected faults;
 //! * [`mod@format`]: bytes to values and back, pure functions on byte slices;
 //! * [`store`]: reading databases: pages, trees, catalog, rows;
-//! * [`backup`]: what can be backed up, and the protocol's state machine.
+//! * [`backup`]: what can be backed up, and the protocol's state machine;
+//! * [`source`]: the sources: files at rest.
 
 pub mod backup;
 pub mod error;
 pub mod format;
 pub mod io;
+pub mod source;
 pub mod store;
 
 pub use error::{JetErr, JetError, JetResult};
