@@ -10,9 +10,14 @@
 //! file and page.
 
 mod database;
+mod long_values;
 mod owned_pages;
 mod page_cache;
+mod schema;
+mod table;
 mod tree;
 
 pub use database::Database;
+pub use schema::{ColumnSchema, IndexSchema, Schema, TableSchema};
+pub use table::{Column, Row, Rows, Table};
 pub use tree::{Entry, Scan, Tree};
