@@ -112,8 +112,10 @@ impl<'d> Tree<'d> {
     /// The way to its leaf is damaged.
     pub fn seek(&self, key: &[u8]) -> JetResult<Scan<'d>> {
         let leaf = self.descend(|page| {
-            // A separator is greater than all keys on its left; that of the last child may be empty: no bound.
-            first_where(page, |node| node.compare_key(key) == Ordering::Greater)
+            // A separator is greater than all keys below it; the empty one of the last child has no bound.
+            first_where(page, |node| {
+                node.key_len() == 0 || node.compare_key(key) == Ordering::Greater
+            })
         })?;
         let index = first_where(&self.view(&leaf)?, |node| node.compare_key(key) != Ordering::Less)
             .map_err(|error| self.database.on_page(leaf.pgno(), error))?;
