@@ -46,6 +46,11 @@ impl Samples {
         Some(Samples { root, cache })
     }
 
+    /// The directory of the samples, archives not unpacked.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Every set, by name.
     pub(crate) fn sets(&self) -> Vec<Set> {
         let mut sets = Vec::new();
