@@ -229,6 +229,30 @@ jet_errs! {
     ObjectNotFound = -1305, "`jetfs info --tables` lists the tables.";
     /// The client asked the service to stop.
     ClientRequestToStopJetService = -1329;
+    /// No page numbers are left.
+    OutOfDatabaseSpace = -1012;
+    /// A name is not valid.
+    InvalidName = -1002;
+    /// A record does not fit a page.
+    RecordTooBig = -1026;
+    /// No column id is left.
+    TooManyColumns = -1040;
+    /// An index does not allow NULL.
+    NullKeyDisallowed = -1053;
+    /// No long value ids are left.
+    OutOfLongValueIDs = -1075;
+    /// A table of this name exists.
+    TableDuplicate = -1303;
+    /// An index cannot be defined like this.
+    IndexInvalidDef = -1406;
+    /// NULL is not allowed here.
+    NullInvalid = -1504;
+    /// A value is too long for its column.
+    ColumnTooBig = -1506;
+    /// A column of this name exists.
+    ColumnDuplicate = -1508;
+    /// A key that must be unique stands twice.
+    KeyDuplicate = -1605;
     /// The catalog is damaged.
     CatalogCorrupted = -1220;
     /// There is no such column.

@@ -205,8 +205,11 @@ layout! {
 impl DatabaseHeader {
     /// The header of a database under creation, in the format that every engine since Windows 8 opens.
     pub fn new(page_size: PageSize, signature: Signature) -> Result<Self, FormatError> {
-        let mut header = Self::read_fields(&vec![0; page_size.bytes()])?;
-        header.page_size = page_size;
+        let mut bytes = vec![0; page_size.bytes()];
+        // New headers say 4096, not 0: third-party readers divide by it.
+        let stored_size = u32::try_from(page_size.bytes()).unwrap_or(0);
+        put(&mut bytes, PAGE_SIZE_OFFSET, &stored_size.to_le_bytes());
+        let mut header = Self::read_fields(&bytes)?;
         header.signature = signature;
         (header.version, header.create_version) = (VERSION, VERSION);
         (header.update_major, header.create_update) = (NEW_DATABASE_UPDATE, NEW_DATABASE_UPDATE);

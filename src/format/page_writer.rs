@@ -61,6 +61,30 @@ impl PageWriter {
         true
     }
 
+    /// Puts `external_header` into the empty tag 0 of a page that has nodes already, for a page that becomes a root.
+    /// `false` if there is no room, and then nothing has changed.
+    #[must_use]
+    pub fn set_external_header(&mut self, external_header: &[u8]) -> bool {
+        let (start, len) = (self.size.header_len(), external_header.len());
+        if len > self.room() {
+            return false;
+        }
+        self.bytes.copy_within(start..start + self.used, start + len);
+        put(&mut self.bytes, start, external_header);
+        self.used += len;
+        for index in 0..self.tags {
+            let tag = self.size.bytes() - TAG_LEN * (index + 1);
+            let field = if index == 0 { tag } else { tag + 2 };
+            let old = self.bytes.get(field..field + 2).map_or(0, |word| {
+                word.iter()
+                    .rev()
+                    .fold(0, |value, &byte| value << 8 | usize::from(byte))
+            });
+            put(&mut self.bytes, field, &below_64k(old + len).to_le_bytes());
+        }
+        true
+    }
+
     /// How many nodes the page has.
     pub fn node_count(&self) -> usize {
         self.tags.saturating_sub(1)

@@ -6,9 +6,10 @@
 //!          └── Schema ── Table ── rows ──> Row  (values resolved, long values included)
 //! ```
 //!
-//! Nothing here writes to the file, and nothing trusts it: damaged and hostile databases end in errors that name
-//! file and page.
+//! Reading never writes to the file, and never trusts it: damaged and hostile databases end in errors that name
+//! file and page. New databases are written by [`bulk_load`].
 
+pub mod bulk_load;
 mod database;
 mod long_values;
 mod owned_pages;

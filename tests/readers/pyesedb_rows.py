@@ -1,0 +1,38 @@
+"""Reads every value with libesedb and compares it. libesedb ignores the NULL bits of fixed columns."""
+import pyesedb
+from expected import Expected
+
+expected = Expected()
+database = pyesedb.open(expected.path)
+tables = {database.get_table(at).name: database.get_table(at) for at in range(database.number_of_tables)}
+for system in ("MSysObjects", "MSysObjectsShadow", "MSysObjids", "MSysLocales"):
+    assert system in tables, system
+
+
+def values_of(record, column):
+    if record.is_multi_value(column):
+        multi = record.get_value_data_as_multi_value(column)
+        return [multi.get_value_data(at) for at in range(multi.number_of_values)]
+    if record.is_long_value(column):
+        return [record.get_value_data_as_long_value(column).get_data()]
+    data = record.get_value_data(column)
+    return None if data is None else [data]
+
+
+for wanted in expected.tables:
+    table = tables[wanted["name"]]
+    names = [table.get_column(at).name for at in range(table.number_of_columns)]
+    # libesedb has the columns in the order of their ids.
+    place = {name: at for at, name in enumerate(names)}
+    expected.count(wanted, table.number_of_records)
+    for at in range(len(wanted["rows"])):
+        record = table.get_record(at)
+        for number, column in enumerate(wanted["columns"]):
+            found = values_of(record, place[column["name"]])
+            zeros = []
+            if column["storage"] == "Fixed" and wanted["rows"][at][number] is None and found:
+                zeros = [[bytes(len(found[0]))]]
+            expected.compare(wanted, at, number, found, zeros)
+    found = {table.get_index(at).name for at in range(table.number_of_indexes)}
+    assert found.issuperset(wanted["indexes"]), found
+expected.done()
