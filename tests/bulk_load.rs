@@ -2,6 +2,17 @@
 //! (libesedb, dissect.database, impacket; scripts in `tests/readers`). They need Python modules; where those are
 //! missing the test says so and passes, unless JETFS_REQUIRE_READERS=1.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "tests fail by panicking, and say what they skip"
+)]
+
 #[path = "support/page_census.rs"]
 mod page_census;
 #[path = "support/random_tables.rs"]
@@ -94,7 +105,7 @@ fn each_database_by(script: &str, module: &str) {
         return skip(module);
     }
     let directory = tempfile::tempdir().unwrap();
-    for (size, seed) in SIZES.into_iter().zip(10..) {
+    for (size, seed) in SIZES.into_iter().zip(10_u64..) {
         let tables = random_tables(seed, 6, 1200);
         let path = directory.path().join(format!("{}.edb", size.bytes()));
         write(&path, size, &tables);

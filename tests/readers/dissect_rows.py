@@ -35,4 +35,6 @@ for wanted in expected.tables:
                 found = [raw]
             expected.compare(wanted, at, number, found)
     expected.count(wanted, count)
+    found = {index.name for index in table.indexes}
+    assert found.issuperset(wanted["indexes"]), found
 expected.done()

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// A database in memory, with what was found on its pages.
-pub struct PageCensus {
+pub(crate) struct PageCensus {
     size: PageSize,
     bytes: Vec<u8>,
     /// Page to the root of the tree that uses it.
@@ -21,7 +21,7 @@ pub struct PageCensus {
 }
 
 impl PageCensus {
-    pub fn take(path: &Path, size: PageSize) -> Self {
+    pub(crate) fn take(path: &Path, size: PageSize) -> Self {
         let mut census = PageCensus {
             size,
             bytes: std::fs::read(path).unwrap(),
@@ -40,7 +40,7 @@ impl PageCensus {
     }
 
     /// Every page is used or available exactly once, by a tree that owns it; every owner got it from its parent.
-    pub fn check(&self) {
+    pub(crate) fn check(&self) {
         let last = u32::try_from(self.bytes.len() / self.size.bytes()).unwrap() - 2;
         for pgno in 1..=last {
             let (user, holder) = (self.used.get(&pgno), self.available.get(&pgno));

@@ -8,13 +8,13 @@ use rand::{Rng, SeedableRng};
 
 /// A table with its rows in key order.
 #[derive(Debug)]
-pub struct RandomTable {
-    pub schema: TableSchema,
-    pub rows: Vec<Row>,
+pub(crate) struct RandomTable {
+    pub(crate) schema: TableSchema,
+    pub(crate) rows: Vec<Row>,
 }
 
 /// `count` tables of up to `rows` rows.
-pub fn random_tables(seed: u64, count: usize, rows: usize) -> Vec<RandomTable> {
+pub(crate) fn random_tables(seed: u64, count: usize, rows: usize) -> Vec<RandomTable> {
     let mut rng = StdRng::seed_from_u64(seed);
     (0..count)
         .map(|number| random_table(&mut rng, number, rows))
@@ -131,16 +131,28 @@ fn random_value(rng: &mut StdRng, column: &ColumnSchema, short: bool) -> Vec<u8>
         },
         (None, _) => rng.random_range(1..40),
     };
+    // dissect takes an uncompressed third chunk for a compressed one if it begins with certain bytes (section 8),
+    // libesedb a first one: neither looks at the length alone.
+    let plain = len > 60;
     match column.kind {
         ColumnType::Bit => vec![if rng.random() { 0xff } else { 0 }],
-        kind if kind.is_text() && column.code_page == 1200 => (0..len.div_ceil(2))
-            .flat_map(|_| u16::to_le_bytes(*[0x61, 0xe4, 0x3b1, 0x416, 0x4e2d].choose(rng).unwrap()))
-            .collect(),
-        kind if kind.is_text() => (0..len).map(|_| rng.random_range(b' '..b'~')).collect(),
+        kind if kind.is_text() && column.code_page == 1200 => {
+            let letters: &[u16] = if plain {
+                &[0x61, 0x7a]
+            } else {
+                &[0x61, 0xe4, 0x3b1, 0x416, 0x4e2d]
+            };
+            (0..len.div_ceil(2))
+                .flat_map(|_| letters.choose(rng).unwrap().to_le_bytes())
+                .collect()
+        }
+        kind if kind.is_text() => {
+            let first = if plain { b'a' } else { b' ' };
+            (0..len).map(|_| rng.random_range(first..b'~')).collect()
+        }
         // A date that every reader can show.
         ColumnType::DateTime => rng.random_range(1.0..50_000.0_f64).to_le_bytes().to_vec(),
-        // dissect takes an uncompressed third chunk for a compressed one if it begins with certain bytes.
-        _ if len > 4000 => (0..len).map(|_| rng.random_range(0x80..=0xff)).collect(),
+        _ if plain => (0..len).map(|_| rng.random_range(0x80..=0xff)).collect(),
         _ => (0..len).map(|_| rng.random()).collect(),
     }
 }

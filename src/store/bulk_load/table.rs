@@ -103,7 +103,7 @@ impl<'a> TableLoad<'a> {
         for (value, lid) in placed.separated() {
             *lid = long_values.push(self.file, value)?;
         }
-        Ok(placed.encode(self.file.size())?)
+        placed.encode(self.file.size())
     }
 
     fn long_value_objid(&self) -> u32 {
