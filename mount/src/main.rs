@@ -1,11 +1,22 @@
 //! The `jetfs` command: reads the command line, runs one subcommand, and turns its result into an exit code.
 
 mod commands;
-#[allow(dead_code, reason = "the subcommands in preparation use it")]
+mod daemon;
+mod errno;
+mod event;
 mod exit;
+mod fuse;
+mod launch;
 mod logging;
-#[allow(dead_code, reason = "the subcommands in preparation use it")]
+mod mount_helper;
+mod mount_point;
+mod mount_table;
+mod opened_source;
 mod output;
+mod request;
+mod state_file;
+mod systemd;
+mod tree;
 
 use clap::Parser;
 use commands::Command;
@@ -60,9 +71,10 @@ Examples:
   jetfs completions bash > /etc/bash_completion.d/jetfs";
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(mount_helper::translate(std::env::args_os().collect()));
     let output = Output { json: cli.json };
-    let result = logging::start(&cli.log).and_then(|()| cli.command.run(&output));
+    let result =
+        logging::start(&cli.log, cli.command.log_file()).and_then(|()| cli.command.run(&cli.log, &output));
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {

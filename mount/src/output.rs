@@ -50,7 +50,7 @@ impl Output {
 }
 
 /// The error and what led to it, on one line.
-fn one_line(error: &anyhow::Error) -> String {
+pub(crate) fn one_line(error: &anyhow::Error) -> String {
     // A failure and a JetError already tell their cause.
     if error.is::<Failure>() || error.is::<jetfs::JetError>() {
         return error.to_string();

@@ -1,0 +1,245 @@
+//! `.jetfs/status.json` and `.jetfs/metrics`: how the backup stands, for scripts.
+
+use super::Tree;
+use super::extended::generation;
+use jetfs::backup::{FileProgress, FileRole, Finding, Outcome, PhaseName};
+use jetfs::format::PageSize;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::ffi::OsStr;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What the mount has done.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    opens: AtomicU64,
+    reads: AtomicU64,
+    bytes: AtomicU64,
+    pages: AtomicU64,
+    failures: AtomicU64,
+}
+
+impl Counters {
+    pub(super) fn opened(&self) {
+        self.opens.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn read(&self, bytes: usize) {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn failed(&self) {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts the pages that a read touched.
+    pub(super) fn verified(&self, page_size: PageSize, offset: u64, bytes: usize) {
+        let page = page_size.bytes_u64();
+        let end = offset.saturating_add(bytes as u64);
+        let touched = end.div_ceil(page).saturating_sub(offset / page);
+        self.pages.fetch_add(touched, Ordering::Relaxed);
+    }
+}
+
+/// How the backup stands.
+#[derive(Debug, Serialize)]
+pub(crate) struct Status {
+    /// Version of jetfs.
+    version: &'static str,
+    source: Value,
+    mode: &'static str,
+    /// The phase of the backup.
+    state: &'static str,
+    started: String,
+    files: Vec<FileStatus>,
+    findings: Vec<Value>,
+    /// Findings beyond those that are kept.
+    findings_dropped: u64,
+    warnings: Vec<String>,
+    ignored: Vec<Value>,
+    open_files: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct FileStatus {
+    name: Value,
+    #[serde(flatten)]
+    role: FileRole,
+    path: Value,
+    len: u64,
+    delivered: u64,
+    complete: bool,
+}
+
+/// A path or name for JSON: a string, or `{"hex": "…"}` where it is not UTF-8.
+pub(crate) fn json_path(path: impl AsRef<OsStr>) -> Value {
+    use std::os::unix::ffi::OsStrExt;
+    let path = path.as_ref();
+    match path.to_str() {
+        Some(text) => text.into(),
+        None => {
+            let mut hex = String::new();
+            for byte in path.as_bytes() {
+                let _ = write!(hex, "{byte:02x}");
+            }
+            json!({ "hex": hex })
+        }
+    }
+}
+
+impl Tree {
+    /// How the backup stands.
+    pub(crate) fn status(&self) -> Status {
+        let progress = self.session.progress();
+        let findings = self.session.source().findings();
+        Status {
+            version: env!("CARGO_PKG_VERSION"),
+            source: json_path(&self.about.source),
+            mode: "at-rest",
+            state: self.state(),
+            started: humantime::format_rfc3339_seconds(self.about.started).to_string(),
+            files: self.files().map(|file| file_status(file, &progress)).collect(),
+            findings: findings.all().iter().map(finding_json).collect(),
+            findings_dropped: findings.dropped(),
+            warnings: self.about.warnings.clone(),
+            ignored: self.about.ignored.iter().map(json_path).collect(),
+            open_files: self.open_handles(),
+        }
+    }
+
+    /// What is wrong with the set as a whole, one line each.
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.about.warnings
+    }
+
+    /// How many damaged places were repaired in the returned data, and how many were refused.
+    pub(crate) fn damage(&self) -> (usize, usize) {
+        let findings = self.session.source().findings().all();
+        let count = |outcome| {
+            findings
+                .iter()
+                .filter(|finding| finding.outcome == outcome)
+                .count()
+        };
+        (count(Outcome::Repaired), count(Outcome::Refused))
+    }
+
+    /// `1 database, 14 logs (generations 0x1-0xE)`
+    pub(crate) fn contents_in_words(&self) -> String {
+        let databases = self
+            .files()
+            .filter(|file| file.role == FileRole::Database)
+            .count();
+        let generations: Vec<u32> = self.files().filter_map(|file| generation(file.role)).collect();
+        let mut parts = vec![counted(databases, "database")];
+        if let (Some(low), Some(high)) = (generations.iter().min(), generations.iter().max()) {
+            let logs = counted(generations.len(), "log");
+            parts.push(match low == high {
+                true => format!("{logs} (generation {low:#X})"),
+                false => format!("{logs} (generations {low:#X}-{high:#X})"),
+            });
+        }
+        let others = self.files().count().saturating_sub(databases + generations.len());
+        if others > 0 {
+            parts.push(counted(others, "other file"));
+        }
+        parts.join(", ").replace("0X", "0x")
+    }
+
+    /// The phase of the backup in one word.
+    pub(super) fn state(&self) -> &'static str {
+        match self.session.phase() {
+            PhaseName::NotStarted => "ended",
+            PhaseName::Databases => "databases",
+            PhaseName::Logs => "logs",
+            PhaseName::Frozen => "frozen",
+            PhaseName::Surrogate => "surrogate",
+        }
+    }
+
+    pub(super) fn status_text(&self) -> Vec<u8> {
+        let mut text = serde_json::to_vec_pretty(&self.status()).unwrap_or_default();
+        text.push(b'\n');
+        text
+    }
+
+    pub(super) fn metrics_text(&self) -> Vec<u8> {
+        let findings = self.session.source().findings().all();
+        let count = |outcome| {
+            findings
+                .iter()
+                .filter(|finding| finding.outcome == outcome)
+                .count() as u64
+        };
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = &self.counters;
+        let lines = [
+            ("opens", "Files opened.", load(&counters.opens)),
+            ("reads", "Reads answered.", load(&counters.reads)),
+            ("read_bytes", "Bytes delivered.", load(&counters.bytes)),
+            (
+                "pages_verified",
+                "Pages and log segments verified in reads.",
+                load(&counters.pages),
+            ),
+            ("failures", "Opens and reads refused.", load(&counters.failures)),
+            (
+                "places_repaired",
+                "Damaged places repaired in the returned data.",
+                count(Outcome::Repaired),
+            ),
+            (
+                "places_refused",
+                "Damaged places refused.",
+                count(Outcome::Refused),
+            ),
+            (
+                "places_served_damaged",
+                "Damaged places served as they are.",
+                count(Outcome::ServedDamaged),
+            ),
+        ];
+        let mut text = String::new();
+        for (name, help, value) in lines {
+            let _ = writeln!(
+                text,
+                "# HELP jetfs_{name}_total {help}\n# TYPE jetfs_{name}_total counter\njetfs_{name}_total {value}"
+            );
+        }
+        text.into_bytes()
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
+}
+
+fn file_status(file: &jetfs::backup::SourceFile, progress: &[FileProgress]) -> FileStatus {
+    let own = progress.iter().find(|progress| progress.name == file.name);
+    FileStatus {
+        name: json_path(&file.name),
+        role: file.role,
+        path: json_path(&file.path),
+        len: file.len,
+        delivered: own.map_or(0, |progress| progress.delivered),
+        complete: own.is_some_and(|progress| progress.complete),
+    }
+}
+
+/// A finding for JSON.
+pub(crate) fn finding_json(finding: &Finding) -> Value {
+    json!({
+        "file": json_path(&finding.file),
+        "offset": finding.offset,
+        "page": finding.page,
+        "outcome": finding.outcome,
+        "error": finding.code.name(),
+        "number": finding.code.number(),
+        "what": finding.what,
+    })
+}
