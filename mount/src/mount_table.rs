@@ -35,8 +35,8 @@ impl Mounted {
 /// `/proc` cannot be read.
 pub(crate) fn mounted_at(path: &Path) -> Result<Option<Mounted>> {
     let table = fs::read("/proc/self/mountinfo").context("cannot read /proc/self/mountinfo")?;
-    let mounts = table.split(|byte| *byte == b'\n').filter_map(parse_line);
-    Ok(mounts.filter(|mounted| mounted.mount_point == path).next_back())
+    let mut mounts = table.split(|byte| *byte == b'\n').filter_map(parse_line);
+    Ok(mounts.rfind(|mounted| mounted.mount_point == path))
 }
 
 /// `36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw`
