@@ -7,7 +7,8 @@
 //! * [`mod@format`]: bytes to values and back, pure functions on byte slices;
 //! * [`store`]: reading databases: pages, trees, catalog, rows; writing new ones;
 //! * [`backup`]: what can be backed up, and the protocol's state machine;
-//! * [`source`]: the sources: files at rest.
+//! * [`source`]: the sources: files at rest;
+//! * [`verify`]: checks every checksum of files and sets, and whether a set is complete.
 
 pub mod backup;
 pub mod error;
@@ -15,5 +16,6 @@ pub mod format;
 pub mod io;
 pub mod source;
 pub mod store;
+pub mod verify;
 
 pub use error::{JetErr, JetError, JetResult};

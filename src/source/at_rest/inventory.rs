@@ -127,6 +127,11 @@ impl LogSequence {
         })
     }
 
+    /// The generations of `range` that are not there.
+    pub fn missing(&self, range: LogRange) -> Vec<LogRange> {
+        judge::absent(range, &self.generations())
+    }
+
     /// Generations between the lowest and the highest that are not there.
     pub fn gaps(&self) -> Vec<LogRange> {
         self.range()

@@ -1,0 +1,133 @@
+//! A log: its header, every segment or checksum range, its length (log-and-recovery.md sections 2 and 3).
+
+use super::database::one_bit;
+use super::read::{Meter, visit_units};
+use super::report::{Damage, FileReport, Unit};
+use crate::error::JetErr;
+use crate::format::{LogBody, LogDamage, LogDamageKind, LogHeader, LogScan, LogVerdict, SEGMENT_LEN};
+use crate::io::File;
+
+/// Checks a log with a good header. Returns the sum of its segments, which the next generation's header has; `None`
+/// if the log has none or is damaged.
+pub(super) fn check_log(
+    file: &dyn File,
+    header: &LogHeader,
+    meter: &Meter<'_>,
+    report: &mut FileReport,
+) -> Option<u64> {
+    check_length(header, report);
+    match header.body() {
+        Ok(LogBody::Segments) => check_segments(file, header, meter, report),
+        Ok(LogBody::ChecksumRecords) => {
+            report
+                .notes
+                .push("checksum records of version 7 are not checked yet".to_owned());
+            meter.add(report.len);
+            None
+        }
+        Err(error) => {
+            report.add(damage(0, false, JetErr::BadLogVersion, error.to_string()));
+            None
+        }
+    }
+}
+
+fn damage(offset: u64, repairable: bool, code: JetErr, what: String) -> Damage {
+    Damage {
+        offset,
+        page: None,
+        repairable,
+        code,
+        what,
+    }
+}
+
+fn check_length(header: &LogHeader, report: &mut FileReport) {
+    let (expected, found) = (header.file_len(), report.len);
+    if expected != found {
+        let what = format!("the header says {expected} bytes, but the file has {found}");
+        report.add(damage(
+            expected.min(found),
+            false,
+            JetErr::LogFileSizeMismatch,
+            what,
+        ));
+    }
+}
+
+fn check_segments(
+    file: &dyn File,
+    header: &LogHeader,
+    meter: &Meter<'_>,
+    report: &mut FileReport,
+) -> Option<u64> {
+    report.unit = Unit::Segments;
+    let mut scan = LogScan::new(header);
+    let end = header.file_len().min(report.len);
+    // The header, and what lies beyond the end that it says, are not read here.
+    meter.add(report.len - end.saturating_sub(LogHeader::LEN as u64));
+    let mut zeros = [0; SEGMENT_LEN];
+    visit_units(
+        file,
+        (LogHeader::LEN as u64, end),
+        SEGMENT_LEN,
+        meter,
+        &mut |offset, unit| {
+            let segment = match unit {
+                Ok(segment) if segment.len() == SEGMENT_LEN => segment,
+                Ok(_) => return,
+                Err(error) => {
+                    let what = format!("cannot be read: {error}");
+                    report.add(damage(offset, false, JetErr::from_io(&error), what));
+                    &mut zeros
+                }
+            };
+            report.checked += 1;
+            // Whole segments are the only thing that a scan wants.
+            if let Ok(slot) = scan.push(segment) {
+                report.empty += u64::from(slot.is_empty());
+            }
+        },
+    );
+    let verdict = scan.finish();
+    report_verdict(&verdict, report);
+    (verdict.is_sound() && report.damaged == 0).then_some(verdict.segments_checksum)
+}
+
+fn report_verdict(verdict: &LogVerdict, report: &mut FileReport) {
+    for &(slot, bit) in &verdict.repaired {
+        report.add(damage(
+            offset_of(slot),
+            true,
+            JetErr::LogReadVerifyFailure,
+            one_bit(bit),
+        ));
+    }
+    for found in &verdict.damages {
+        let code = JetErr::LogFileCorrupt;
+        report.add(damage(offset_of(found.slot), false, code, in_words(found)));
+    }
+    if let Some(slot) = verdict.torn {
+        let what =
+            "the last segment was torn by a crash; its copy in the next slot is good, and recovery uses that";
+        report
+            .notes
+            .push(format!("offset {:#x}: {what}", offset_of(slot)));
+    }
+}
+
+fn offset_of(slot: u16) -> u64 {
+    u64::from(slot) * SEGMENT_LEN as u64
+}
+
+fn in_words(damage: &LogDamage) -> String {
+    match damage.kind {
+        LogDamageKind::Damaged { stored, computed } => {
+            format!("checksum is {stored:#x}, but the bytes give {computed:#x}, and there is no good copy")
+        }
+        LogDamageKind::Misplaced { position } => format!("a segment that belongs at {position}"),
+        LogDamageKind::ValidAfterEmpty => "a segment after the end of the log".to_owned(),
+        LogDamageKind::DamagedAfterEmpty => "bytes that are no segment after the end of the log".to_owned(),
+        LogDamageKind::Missing => "the file ends before this segment".to_owned(),
+    }
+}
