@@ -13,6 +13,7 @@ use crate::format::{
     OtherCopy, Structure, choose_copy, has_database_magic,
 };
 use crate::io::{FileSystem, OpenMode};
+use crate::store::Database;
 use std::path::Path;
 
 /// What is known about the header of a database.
@@ -26,6 +27,8 @@ pub struct DatabaseFacts {
     pub other: OtherCopy,
     /// The trusted copy's bytes, one page.
     pub header_page: Vec<u8>,
+    /// The last page that the database owns; `None` where the space tree that tells it is damaged.
+    pub last_owned_page: Option<u32>,
 }
 
 /// What a file turned out to be.
@@ -91,7 +94,7 @@ pub(super) fn inspect(fs: &dyn FileSystem, candidate: &Candidate) -> Result<Insp
         NameKind::Patch => companion(Inspected::Patch, None),
         NameKind::FlushMap => companion(Inspected::FlushMap, None),
         NameKind::Other { like_a_database } => {
-            database(&start(BOTH_COPIES_LEN)?, like_a_database, candidate)?
+            database(fs, &start(BOTH_COPIES_LEN)?, like_a_database, candidate)?
         }
     };
     Ok(inspection)
@@ -152,7 +155,12 @@ fn companion(inspected: Inspected, base: Option<Base>) -> Inspection {
     }
 }
 
-fn database(start: &[u8], like_a_database: bool, candidate: &Candidate) -> Result<Inspection, IgnoredReason> {
+fn database(
+    fs: &dyn FileSystem,
+    start: &[u8],
+    like_a_database: bool,
+    candidate: &Candidate,
+) -> Result<Inspection, IgnoredReason> {
     let is_database = has_database_magic(start)
         || candidate.wanted == Wanted::Database
         || like_a_database && !is_access_database(start);
@@ -165,12 +173,18 @@ fn database(start: &[u8], like_a_database: bool, candidate: &Candidate) -> Resul
             header_page: chosen.header.page().to_vec(),
             used: chosen.used,
             other: chosen.other,
+            last_owned_page: last_owned_page(fs, &candidate.path),
         }))
     });
     Ok(Inspection {
         inspected: Inspected::Database(facts),
         proof: Proof::Contents,
     })
+}
+
+fn last_owned_page(fs: &dyn FileSystem, path: &Path) -> Option<u32> {
+    let file = fs.open(path, OpenMode::ReadOnly).ok()?;
+    Database::open(file, path).ok()?.last_owned_page().ok()
 }
 
 /// Microsoft Access ("JET Red") uses the extension `.mdb` too.

@@ -179,13 +179,17 @@ impl Inventory {
 
     /// Every file of the set that is not a database, logs in order first.
     pub fn entries_but_databases(&self) -> impl Iterator<Item = &Entry> {
-        let logs = self
-            .sequences
-            .iter()
-            .flat_map(|sequence| &sequence.logs)
-            .chain(&self.stray_logs);
         let checkpoints = self.checkpoints.iter().map(|checkpoint| &checkpoint.entry);
-        logs.map(|log| &log.entry).chain(checkpoints).chain(&self.others)
+        self.logs()
+            .map(|log| &log.entry)
+            .chain(checkpoints)
+            .chain(&self.others)
+    }
+
+    /// Every log that is in use, those of no sequence last.
+    pub fn logs(&self) -> impl Iterator<Item = &LogEntry> {
+        let in_sequences = self.sequences.iter().flat_map(|sequence| &sequence.logs);
+        in_sequences.chain(&self.stray_logs)
     }
 }
 

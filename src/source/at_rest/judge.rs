@@ -16,6 +16,7 @@ pub(super) fn judge(inventory: &mut Inventory) {
     let mut warnings = Vec::new();
     for database in &databases {
         judge_header(database, &mut warnings);
+        judge_size(database, &mut warnings);
         judge_logs_of(database, inventory, &mut warnings);
     }
     inventory.databases = databases;
@@ -101,6 +102,25 @@ fn judge_header(database: &DatabaseEntry, warnings: &mut Vec<Warning>) {
             let what = format!("the {bad} copy of the header is damaged ({error}); the {good} one is good");
             warnings.push(about(&database.entry, JetErr::ReadVerifyFailure, what));
         }
+    }
+}
+
+fn judge_size(database: &DatabaseEntry, warnings: &mut Vec<Warning>) {
+    let Ok(facts) = &database.facts else {
+        return;
+    };
+    let entry = &database.entry;
+    let pages = (entry.file.len / facts.header.page_size.bytes_u64()).saturating_sub(2);
+    match facts.last_owned_page {
+        None => {
+            let what = "the space tree that tells the size of the database is damaged";
+            warnings.push(about(entry, JetErr::DatabaseCorrupted, what));
+        }
+        Some(last) if u64::from(last) > pages => {
+            let what = format!("the file was cut: it has {pages} pages, the database owns {last}");
+            warnings.push(about(entry, JetErr::FileIOBeyondEOF, what));
+        }
+        Some(_) => {}
     }
 }
 

@@ -2,17 +2,24 @@
 //!
 //! ```text
 //! paths ── listing ──> candidates ── names, inspect ──> what each file is ── inventory, judge ──> Inventory
+//! Inventory ── source ──> BackupFile: verifying_file over database_pages, log_segments; watched_file below
 //! ```
 
+mod database_pages;
 mod distinct_names;
 mod inspect;
 mod inventory;
 mod judge;
 mod listing;
+mod log_segments;
 mod names;
+mod source;
 #[cfg(test)]
 mod tests;
+mod verifying_file;
+mod watched_file;
 
 pub use inspect::DatabaseFacts;
 pub use inventory::{CheckpointEntry, DatabaseEntry, Entry, Inventory, LogEntry, LogSequence, Warning};
 pub use listing::{AtRestPaths, Ignored, IgnoredReason};
+pub use source::{AtRestOptions, AtRestSource};

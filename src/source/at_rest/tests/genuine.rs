@@ -1,55 +1,110 @@
-//! Every set of the samples.
+//! Every set of the genuine files, as its README describes it.
+
 use super::*;
+use crate::backup::{BackupOutcome, LogRange, Source};
+use crate::format::DbState;
+
+/// Every folder below `folder`, itself included.
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    let mut all = vec![folder.to_path_buf()];
+    let mut next = 0;
+    while let Some(folder) = all.get(next).cloned() {
+        let entries = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        all.extend(entries.filter(|path| path.is_dir()));
+        next += 1;
+    }
+    all
+}
 
 #[test]
-fn dump() {
+fn every_file_of_every_set_is_read_as_it_is_and_nothing_is_found() {
     let Some(samples) = samples() else { return };
-    let mut dirs = vec![samples];
-    while let Some(dir) = dirs.pop() {
-        for e in std::fs::read_dir(&dir).unwrap() {
-            let p = e.unwrap().path();
-            if p.is_dir() {
-                dirs.push(p)
+    let mut sets = 0;
+    for folder in folders(&samples) {
+        let Ok((source, session)) = begin(&folder, AtRestOptions::default()) else {
+            continue;
+        };
+        sets += 1;
+        for entry in source.inventory().entries() {
+            let plain = std::fs::read(&entry.file.path).unwrap();
+            for step in [128 << 10, 5000] {
+                let read = read_all(&session, &entry.file.name, step).unwrap();
+                assert!(read == plain, "{} in steps of {step}", entry.file.path.display());
             }
         }
-        match take(&[&dir]) {
-            Err(e) => println!("{}: {e}", dir.display()),
-            Ok(i) => {
-                println!("{}: {} dbs", dir.display(), i.databases.len());
-                for d in &i.databases {
-                    let h = &d.facts.as_ref().unwrap().header;
-                    println!(
-                        "   db {:?} {} req {:?} com {} cons {} att {} sig {:?} {}",
-                        d.entry.file.name,
-                        h.state,
-                        h.required_generations(),
-                        h.generation_max_committed,
-                        h.consistent,
-                        h.attach,
-                        d.log_signature().map(|s| s.random),
-                        h.page_size
-                    );
-                }
-                for s in &i.sequences {
-                    println!(
-                        "   seq {} {:x} {:?} gaps {:?}",
-                        s.base,
-                        s.signature.random,
-                        s.range(),
-                        s.gaps()
-                    );
-                }
-                println!(
-                    "   stray {:?} chk {} others {:?} ign {}",
-                    i.stray_logs.len(),
-                    i.checkpoints.len(),
-                    i.others.iter().map(|e| &e.file.name).collect::<Vec<_>>(),
-                    i.ignored.len()
-                );
-                for w in &i.warnings {
-                    println!("   W {w}");
-                }
-            }
-        }
+        session.end().unwrap();
+        let outcome = session.outcome();
+        assert!(
+            matches!(outcome, Some(BackupOutcome::Complete { .. })),
+            "{}: {outcome:?}",
+            folder.display()
+        );
+        let found = source.findings().all();
+        assert!(found.is_empty(), "{}: {found:?}", folder.display());
     }
+    println!("{sets} sets");
+    assert!(sets > 20);
+}
+
+#[test]
+fn the_sets_miss_what_their_description_says() {
+    let Some(samples) = samples() else { return };
+    let dirty = "SRUDB.dat -550";
+    let cases: [(&str, &[&str]); 9] = [
+        ("srum-server2022-day0", &[]),
+        ("srum-server2022-day0-fromlogs", &[]),
+        ("srum-server2022-day1", &[]),
+        ("srum-win10-dirty", &[dirty]),
+        ("srum-win11-dirty", &[dirty]),
+        ("srum-win10-dirty-recovered", &[]),
+        ("qmgr-win10", &["qmgr.db -550", "qmgr.db -543"]),
+        ("genuine-4k/bk_inc", &[]),
+        ("esedb-4k", &[]),
+    ];
+    for (set, expected) in cases {
+        let inventory = take(&[&samples.join(set)]).unwrap();
+        assert_eq!(warnings(&inventory), expected, "{set}: {:?}", inventory.warnings);
+    }
+}
+
+#[test]
+fn a_dirty_database_with_its_logs_misses_nothing() {
+    let Some(samples) = samples() else { return };
+    let inventory = take(&[&samples.join("srum-win10-dirty")]).unwrap();
+    let [database] = &inventory.databases[..] else {
+        panic!()
+    };
+    assert_eq!(
+        database.facts.as_ref().unwrap().header.state,
+        DbState::DirtyShutdown
+    );
+    assert!(database.missing_required.is_empty() && database.missing_committed.is_empty());
+    let [sequence] = &inventory.sequences[..] else {
+        panic!()
+    };
+    assert_eq!(
+        sequence.range(),
+        Some(LogRange {
+            low: 0x4E,
+            high: 0x52
+        })
+    );
+    let names: Vec<_> = inventory
+        .entries()
+        .map(|entry| entry.file.name.to_str().unwrap())
+        .collect();
+    let expected = [
+        "SRUDB.dat",
+        "SRU0004E.log",
+        "SRU0004F.log",
+        "SRU00050.log",
+        "SRU00051.log",
+        "SRU.log",
+        "SRU.chk",
+        "SRUDB.jfm",
+        "SRUtmp.log",
+    ];
+    assert_eq!(names, expected);
 }
