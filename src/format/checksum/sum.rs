@@ -79,10 +79,9 @@ impl Folded {
 }
 
 fn fold(words: &[[u8; WORD]]) -> Folded {
-    let mut buffer = [0; LONGEST_BLOCK / WORD / 2];
-    let (low, high) = words.split_at(words.len() / 2);
-    let mut index = parity(fold_first(low, high, &mut buffer));
-    let mut rest = buffer.get_mut(..low.len()).unwrap_or_default();
+    let mut buffer = [0; LONGEST_BLOCK / WORD / 4];
+    let mut index = fold_twice(words, &mut buffer);
+    let mut rest = buffer.get_mut(..words.len() / 4).unwrap_or_default();
     while rest.len() > 1 {
         let (low, high) = rest.split_at_mut(rest.len() / 2);
         index = index << 1 | parity(fold_again(low, high));
@@ -94,15 +93,19 @@ fn fold(words: &[[u8; WORD]]) -> Folded {
     }
 }
 
-/// Writes the XOR of both halves to `out`; returns the XOR of the upper half.
-fn fold_first(low: &[[u8; WORD]], high: &[[u8; WORD]], out: &mut [u64]) -> u64 {
-    let mut upper = 0;
-    for ((low, high), out) in low.iter().zip(high).zip(out) {
-        let high = u64::from_le_bytes(*high);
-        upper ^= high;
-        *out = u64::from_le_bytes(*low) ^ high;
+/// The first two folds in one pass: writes the XOR of all quarters to `out`, returns the top two bits of the index.
+fn fold_twice(words: &[[u8; WORD]], out: &mut [u64]) -> u64 {
+    let (low, high) = words.split_at(words.len() / 2);
+    let (a, b) = low.split_at(low.len() / 2);
+    let (c, d) = high.split_at(high.len() / 2);
+    let (mut upper_half, mut odd_quarters) = (0, 0);
+    for ((((a, b), c), d), out) in a.iter().zip(b).zip(c).zip(d).zip(out) {
+        let [a, b, c, d] = [a, b, c, d].map(|word| u64::from_le_bytes(*word));
+        upper_half ^= c ^ d;
+        odd_quarters ^= b ^ d;
+        *out = a ^ b ^ c ^ d;
     }
-    upper
+    parity(upper_half) << 1 | parity(odd_quarters)
 }
 
 /// XORs the upper half onto the lower; returns the XOR of the upper half.
