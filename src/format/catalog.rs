@@ -6,7 +6,7 @@ use super::column_type::ColumnType;
 use super::compression::decompress;
 use super::error::{FormatError, Structure};
 use super::page_size::PageSize;
-use super::record::{ColumnClass, ColumnId, HEADER_LEN, Record, Storage, Stored};
+use super::record::{ColumnClass, ColumnId, RECORD_HEADER_LEN, Record, Storage, Stored};
 use super::schema_flags::{ColumnFlags, IndexFlags, TableFlags};
 use super::text::decode_western;
 
@@ -111,7 +111,7 @@ pub const CATALOG_COLUMNS: [CatalogColumn; 28] = [
 /// `RecordOffset` of a fixed column of MSysObjects.
 pub(crate) fn catalog_offset(id: ColumnId) -> usize {
     let before = CATALOG_COLUMNS.iter().take_while(|column| column.id < id);
-    HEADER_LEN + before.filter_map(|column| column.kind.fixed_len()).sum::<usize>()
+    RECORD_HEADER_LEN + before.filter_map(|column| column.kind.fixed_len()).sum::<usize>()
 }
 
 /// An entry of the catalog.

@@ -74,7 +74,9 @@ pub use page::{Page, PageFlags, PageHeader, Tag};
 pub use page_size::PageSize;
 pub use page_writer::{PageIdentity, PageWriter, WRITTEN_FLAGS};
 pub use primitive::{BackupInfo, BackupType, FileType, LogPosition, LogTime, Signature};
-pub use record::{ColumnClass, ColumnId, Instance, Record, Storage, Stored, TagInfo, TaggedColumn};
+pub use record::{
+    ColumnClass, ColumnId, Instance, RECORD_HEADER_LEN, Record, Storage, Stored, TagInfo, TaggedColumn,
+};
 pub use record_writer::{FixedField, RecordWriter, TaggedField, TaggedValue};
 pub use schema_flags::{ColumnFlags, IndexFlags, TableFlags};
 pub use space::{

@@ -344,15 +344,17 @@ impl<'a> Page<'a> {
         for index in 0..usize::from(self.header.tags) {
             let tag = self.tag(index)?;
             let range = tag.offset..tag.offset + tag.bytes.len();
-            if range.end > end_of_used {
-                return Err(self.error(tag.offset, format!("tag {index} ends after ibMicFree")));
-            }
             if range.is_empty() && index >= usize::from(self.header.reserved_tags) {
                 return Err(self.error(tag.offset, format!("tag {index} is empty")));
             }
-            if !range.is_empty() {
-                ranges.push(range);
+            // An empty reserved tag keeps the offset that it had before the page was emptied.
+            if range.is_empty() {
+                continue;
             }
+            if range.end > end_of_used {
+                return Err(self.error(tag.offset, format!("tag {index} ends after ibMicFree")));
+            }
+            ranges.push(range);
         }
         if end_of_used > self.size.bytes() {
             return Err(self.error(offset::MIC_FREE, "ibMicFree is outside the page"));

@@ -12,7 +12,7 @@ pub(crate) const FIXED_MAX: u16 = 127;
 /// Highest id of a variable column.
 pub(crate) const VARIABLE_MAX: u16 = 255;
 /// Bytes before the first fixed column.
-pub(crate) const HEADER_LEN: usize = 4;
+pub const RECORD_HEADER_LEN: usize = 4;
 /// Bytes of a TAGFLD.
 pub(crate) const TAG_FIELD_LEN: usize = 4;
 
@@ -127,7 +127,7 @@ impl<'a> Record<'a> {
         if variable_last < FIXED_MAX {
             return Err(fields.bad(1, "fidVarLast", variable_last, "at least 127"));
         }
-        if fixed_end < HEADER_LEN + bitmap_len {
+        if fixed_end < RECORD_HEADER_LEN + bitmap_len {
             return Err(fields.bad(
                 2,
                 "ibEndOfFixedData",
@@ -175,7 +175,7 @@ impl<'a> Record<'a> {
         if self.fields.u8(bitmap + bit / 8)? >> (bit % 8) & 1 != 0 {
             return Ok(Stored::Null);
         }
-        if offset < HEADER_LEN || offset.saturating_add(len) > bitmap {
+        if offset < RECORD_HEADER_LEN || offset.saturating_add(len) > bitmap {
             let what = format!("fixed column {id} is not inside the fixed columns");
             return Err(FormatError::other(Structure::Record, offset, what));
         }

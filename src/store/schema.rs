@@ -6,7 +6,7 @@ use super::tree::Tree;
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{
     CATALOG_OBJID, CATALOG_ROOT, CatalogEntry, CatalogObject, ColumnEntry, ColumnType, IndexEntry,
-    LongValueEntry, SHADOW_CATALOG_OBJID, SHADOW_CATALOG_ROOT, TableEntry,
+    LongValueEntry, RECORD_HEADER_LEN, SHADOW_CATALOG_OBJID, SHADOW_CATALOG_ROOT, TableEntry,
 };
 use std::collections::BTreeMap;
 
@@ -162,6 +162,9 @@ impl Collected {
             .map(|(objid, (name, table))| {
                 let mut columns = self.columns.remove(&objid).unwrap_or_default();
                 columns.sort_by_key(|column| column.entry.id);
+                if matches!(objid, CATALOG_OBJID | SHADOW_CATALOG_OBJID) {
+                    lay_out_catalog(&mut columns);
+                }
                 let mut indexes = self.indexes.remove(&objid).unwrap_or_default();
                 indexes.sort_by_key(|index| index.entry.objid);
                 TableSchema {
@@ -174,5 +177,22 @@ impl Collected {
                 }
             })
             .collect()
+    }
+}
+
+/// Places the fixed columns of the catalog itself one after the other.
+///
+/// The engine knows them by heart and stores 4 as the `RecordOffset` of each (seen in every genuine file, against
+/// section 6.6).
+fn lay_out_catalog(columns: &mut [ColumnSchema]) {
+    let mut offset = RECORD_HEADER_LEN;
+    for column in columns {
+        if let (Some(_), Some(len)) = (
+            column.entry.record_offset,
+            column.entry.kind.and_then(ColumnType::fixed_len),
+        ) {
+            column.entry.record_offset = u16::try_from(offset).ok();
+            offset += len;
+        }
     }
 }
