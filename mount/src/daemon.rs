@@ -8,7 +8,7 @@ use crate::mount_table::{self, UnmountError, mounted_at};
 use crate::opened_source::{OpenedSource, open_source};
 use crate::request::MountRequest;
 use crate::state_file::{Outcome, State, now};
-use crate::tree::{About, Tree};
+use crate::tree::Tree;
 use anyhow::{Context, Result};
 use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
 use jetfs::backup::{BackupSession, BeginGrbit, EndGrbit};
@@ -48,7 +48,7 @@ pub(crate) fn serve(request: &MountRequest, ready: impl FnOnce(&Ready) -> Result
     listen_to_signals(sender.clone())?;
     raise_file_limit();
     let source = open_source(request)?;
-    let tree = Arc::new(begin(source, request)?);
+    let tree = Arc::new(begin(source)?);
     let result = mount(request, &tree, sender).and_then(|mount| {
         let mut state = State::of_this_process(request.mount_point(), shown_sources(request));
         let announced = state.write().and_then(|()| ready(&announcement(request, &tree)));
@@ -89,18 +89,10 @@ fn raise_file_limit() {
     }
 }
 
-fn begin(source: OpenedSource, request: &MountRequest) -> Result<Tree> {
+fn begin(source: OpenedSource) -> Result<Tree> {
     let session = Arc::new(BackupSession::new(source.source));
     session.begin(BeginGrbit::SNAPSHOT.bits())?;
-    let about = About {
-        source: source.identity,
-        started: std::time::SystemTime::now(),
-        warnings: source.warnings,
-        ignored: source.ignored,
-        manifest: source.manifest,
-        trust_source: request.trust_source,
-    };
-    Ok(Tree::new(session, about)?)
+    Ok(Tree::new(session, source.about)?)
 }
 
 fn mount(

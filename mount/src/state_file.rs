@@ -5,9 +5,9 @@
 use crate::exit::Exit;
 use crate::tree::path_hash;
 use anyhow::{Context, Result};
+use jetfs::backup::{JsonName, json_time};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -21,9 +21,7 @@ pub(crate) struct State {
     /// When the system started that process, in its own ticks: a later process with the same number is another one.
     process_started: Option<u64>,
     /// The canonical mount point.
-    pub(crate) mount_point: OsString,
-    /// The same for people.
-    shown: String,
+    pub(crate) mount_point: JsonName,
     /// The source for people.
     pub(crate) source: String,
     /// When it was mounted (RFC 3339).
@@ -53,7 +51,6 @@ impl State {
             pid,
             process_started: process_started(pid),
             mount_point: mount_point.into(),
-            shown: mount_point.display().to_string(),
             source,
             started: now(),
             outcome: None,
@@ -81,7 +78,7 @@ impl State {
     /// The directory or the file cannot be written.
     pub(crate) fn write(&self) -> Result<()> {
         let directory = directory()?;
-        let path = file_of(&directory, Path::new(&self.mount_point));
+        let path = file_of(&directory, self.mount_point.as_ref());
         let text = serde_json::to_vec_pretty(self)?;
         let write = || -> io::Result<()> {
             let mut file = tempfile::NamedTempFile::new_in(&directory)?;
@@ -132,7 +129,7 @@ impl State {
 
 /// The time for people and scripts.
 pub(crate) fn now() -> String {
-    humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
+    json_time::to_text(std::time::SystemTime::now())
 }
 
 fn file_of(directory: &Path, mount_point: &Path) -> PathBuf {

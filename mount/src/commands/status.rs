@@ -7,6 +7,7 @@ use crate::output::Output;
 use crate::state_file::State;
 use crate::tree::{HIDDEN, STATUS};
 use anyhow::{Context, Result};
+use jetfs::backup::JsonName;
 use serde::Serialize;
 use serde_json::Value;
 use std::fs;
@@ -39,7 +40,7 @@ pub(crate) struct Args {
 /// One mount, as JSON shows it.
 #[derive(Debug, Serialize)]
 struct Mount {
-    mount_point: Value,
+    mount_point: JsonName,
     pid: u32,
     alive: bool,
     status: Option<Value>,
@@ -114,10 +115,10 @@ fn show_all(output: &Output) -> Result<Exit> {
 impl Mount {
     fn of(state: &State) -> Self {
         let alive = state.is_alive();
-        let path = Path::new(&state.mount_point).join(HIDDEN).join(STATUS);
+        let path = Path::new(&state.mount_point.0).join(HIDDEN).join(STATUS);
         let text = alive.then(|| fs::read(path).ok()).flatten();
         Mount {
-            mount_point: crate::tree::json_path(&state.mount_point),
+            mount_point: state.mount_point.clone(),
             pid: state.pid,
             alive,
             status: text.and_then(|text| serde_json::from_slice(&text).ok()),
@@ -125,7 +126,7 @@ impl Mount {
     }
 
     fn print(&self, output: &Output) -> Result<()> {
-        let mount_point = text(&self.mount_point);
+        let mount_point = self.mount_point.0.display();
         let Some(status) = &self.status else {
             let problem = if self.alive {
                 "does not answer"

@@ -17,10 +17,9 @@ mod tests;
 
 pub(crate) use error::TreeError;
 pub(crate) use node::{Inode, Text, path_hash};
-pub(crate) use status::json_path;
 
 use jetfs::JetResult;
-use jetfs::backup::{BackupSession, OpenFile, SourceFile};
+use jetfs::backup::{BackupSession, Manifest, OpenFile, SourceFile};
 use node::{FileNode, Inodes, Node};
 use parking_lot::RwLock;
 use shared_file::SharedFile;
@@ -32,8 +31,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-/// The manifest's name.
-pub(crate) const MANIFEST: &str = "backup.json";
 /// The hidden directory's name.
 pub(crate) const HIDDEN: &str = ".jetfs";
 /// The name of the status in it.
@@ -49,10 +46,10 @@ pub(crate) struct About {
     pub(crate) started: SystemTime,
     /// What is wrong with the set as a whole, one line each.
     pub(crate) warnings: Vec<String>,
-    /// Files in the source that do not belong to the set.
-    pub(crate) ignored: Vec<PathBuf>,
-    /// `backup.json`, unless the source has one of its own.
-    pub(crate) manifest: Option<Text>,
+    /// What lies in the source and is not shown, and why.
+    pub(crate) ignored: Vec<(PathBuf, String)>,
+    /// `backup.json`.
+    pub(crate) manifest: Text,
     /// Whether files are verified once and then passed through.
     pub(crate) trust_source: bool,
 }
@@ -144,15 +141,9 @@ impl Tree {
             let shared = SharedFile::default();
             nodes.insert(inode, Node::File(FileNode { file, shared }));
         }
-        if let Some(text) = about
-            .manifest
-            .clone()
-            .filter(|_| !names.contains_key(OsStr::new(MANIFEST)))
-        {
-            let inode = inodes.assign(OsStr::new(MANIFEST));
-            names.insert(MANIFEST.into(), inode);
-            nodes.insert(inode, Node::Manifest(text));
-        }
+        let manifest = inodes.assign(OsStr::new(Manifest::FILE_NAME));
+        names.insert(Manifest::FILE_NAME.into(), manifest);
+        nodes.insert(manifest, Node::Manifest(about.manifest.clone()));
         let mut hide = |path: &str, node| {
             let inode = inodes.assign(OsStr::new(path));
             nodes.insert(inode, node);

@@ -2,11 +2,10 @@
 
 use super::Tree;
 use super::extended::generation;
-use jetfs::backup::{FileProgress, FileRole, Finding, Outcome, PhaseName};
+use jetfs::backup::{FileProgress, FileRole, Finding, JsonName, Outcome, PhaseName, json_time};
 use jetfs::format::PageSize;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::ffi::OsStr;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -48,7 +47,7 @@ impl Counters {
 pub(crate) struct Status {
     /// Version of jetfs.
     version: &'static str,
-    source: Value,
+    source: JsonName,
     mode: &'static str,
     /// The phase of the backup.
     state: &'static str,
@@ -58,35 +57,26 @@ pub(crate) struct Status {
     /// Findings beyond those that are kept.
     findings_dropped: u64,
     warnings: Vec<String>,
-    ignored: Vec<Value>,
+    ignored: Vec<Ignored>,
     open_files: usize,
+}
+
+/// An entry of the source that is not shown.
+#[derive(Debug, Serialize)]
+struct Ignored {
+    path: JsonName,
+    reason: String,
 }
 
 #[derive(Debug, Serialize)]
 struct FileStatus {
-    name: Value,
+    name: JsonName,
     #[serde(flatten)]
     role: FileRole,
-    path: Value,
+    path: JsonName,
     len: u64,
     delivered: u64,
     complete: bool,
-}
-
-/// A path or name for JSON: a string, or `{"hex": "…"}` where it is not UTF-8.
-pub(crate) fn json_path(path: impl AsRef<OsStr>) -> Value {
-    use std::os::unix::ffi::OsStrExt;
-    let path = path.as_ref();
-    match path.to_str() {
-        Some(text) => text.into(),
-        None => {
-            let mut hex = String::new();
-            for byte in path.as_bytes() {
-                let _ = write!(hex, "{byte:02x}");
-            }
-            json!({ "hex": hex })
-        }
-    }
 }
 
 impl Tree {
@@ -96,17 +86,27 @@ impl Tree {
         let findings = self.session.source().findings();
         Status {
             version: env!("CARGO_PKG_VERSION"),
-            source: json_path(&self.about.source),
+            source: self.about.source.as_path().into(),
             mode: "at-rest",
             state: self.state(),
-            started: humantime::format_rfc3339_seconds(self.about.started).to_string(),
+            started: json_time::to_text(self.about.started),
             files: self.files().map(|file| file_status(file, &progress)).collect(),
             findings: findings.all().iter().map(finding_json).collect(),
             findings_dropped: findings.dropped(),
             warnings: self.about.warnings.clone(),
-            ignored: self.about.ignored.iter().map(json_path).collect(),
+            ignored: self.ignored(),
             open_files: self.open_handles(),
         }
+    }
+
+    fn ignored(&self) -> Vec<Ignored> {
+        let ignored = self.about.ignored.iter();
+        ignored
+            .map(|(path, reason)| Ignored {
+                path: path.as_path().into(),
+                reason: reason.clone(),
+            })
+            .collect()
     }
 
     /// What is wrong with the set as a whole, one line each.
@@ -222,9 +222,9 @@ fn counted(count: usize, what: &str) -> String {
 fn file_status(file: &jetfs::backup::SourceFile, progress: &[FileProgress]) -> FileStatus {
     let own = progress.iter().find(|progress| progress.name == file.name);
     FileStatus {
-        name: json_path(&file.name),
+        name: JsonName(file.name.clone()),
         role: file.role,
-        path: json_path(&file.path),
+        path: file.path.as_path().into(),
         len: file.len,
         delivered: own.map_or(0, |progress| progress.delivered),
         complete: own.is_some_and(|progress| progress.complete),
@@ -234,7 +234,7 @@ fn file_status(file: &jetfs::backup::SourceFile, progress: &[FileProgress]) -> F
 /// A finding for JSON.
 pub(crate) fn finding_json(finding: &Finding) -> Value {
     json!({
-        "file": json_path(&finding.file),
+        "file": JsonName(finding.file.clone()),
         "offset": finding.offset,
         "page": finding.page,
         "outcome": finding.outcome,

@@ -26,11 +26,11 @@ fn world() -> World {
         source: "/srv/ad".into(),
         started: SystemTime::UNIX_EPOCH,
         warnings: vec!["generation 2 is missing".into()],
-        ignored: vec!["/srv/ad/readme.txt".into()],
-        manifest: Some(Text {
+        ignored: vec![("/srv/ad/readme.txt".into(), "not an ESE file".into())],
+        manifest: Text {
             bytes: b"{}".to_vec(),
             modified: SystemTime::UNIX_EPOCH,
-        }),
+        },
         trust_source: false,
     };
     World {
@@ -123,7 +123,7 @@ fn the_status_tells_progress_warnings_and_ignored_files() {
     let status: serde_json::Value = serde_json::from_slice(&contents(&tree, ".jetfs/status.json")).unwrap();
     assert_eq!(status["state"], "frozen");
     assert_eq!(status["warnings"][0], "generation 2 is missing");
-    assert_eq!(status["ignored"][0], "/srv/ad/readme.txt");
+    assert_eq!(status["ignored"][0]["path"], "/srv/ad/readme.txt");
     let files = status["files"].as_array().unwrap();
     assert_eq!(files[0]["name"], "edb.chk");
     assert_eq!(files[0]["complete"], true);

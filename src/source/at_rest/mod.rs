@@ -12,6 +12,7 @@ mod inventory;
 mod judge;
 mod listing;
 mod log_segments;
+mod manifest;
 mod names;
 mod source;
 #[cfg(test)]
