@@ -108,3 +108,66 @@ fn a_dirty_database_with_its_logs_misses_nothing() {
     ];
     assert_eq!(names, expected);
 }
+
+#[test]
+fn the_database_of_one_day_and_the_logs_of_the_next_do_not_join() {
+    let Some(samples) = samples() else { return };
+    let paths = AtRestPaths {
+        sources: vec![samples.join("srum-server2022-day0/SRUDB.dat")],
+        log_dir: Some(samples.join("srum-server2022-day1")),
+        ..AtRestPaths::default()
+    };
+    let inventory = Inventory::take(&RealFileSystem, &paths).unwrap();
+    assert_eq!(warnings(&inventory), ["SRUDB.dat -539"]);
+    let names: Vec<_> = inventory
+        .entries()
+        .map(|entry| entry.file.name.to_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "SRUDB.dat",
+            "SRU00003.log",
+            "SRU00004.log",
+            "SRU.log",
+            "SRUtmp.log"
+        ]
+    );
+}
+
+#[test]
+fn logs_and_checkpoint_of_another_instance_are_foreign() {
+    let Some(samples) = samples() else { return };
+    let paths = AtRestPaths {
+        sources: vec![samples.join("srum-win10-dirty/SRUDB.dat")],
+        log_dir: Some(samples.join("srum-win11-dirty")),
+        system_dir: Some(samples.join("srum-win10-dirty")),
+        ..AtRestPaths::default()
+    };
+    let inventory = Inventory::take(&RealFileSystem, &paths).unwrap();
+    assert_eq!(
+        warnings(&inventory),
+        [
+            "SRUDB.dat -550",
+            "SRUDB.dat -530",
+            "SRUDB.dat -543",
+            "SRU.chk -532"
+        ]
+    );
+}
+
+#[test]
+fn databases_of_the_same_name_get_distinct_names() {
+    let Some(samples) = samples() else { return };
+    let inventory = take(&[
+        &samples.join("srum-win10-dirty"),
+        &samples.join("srum-win11-dirty/SRUDB.dat"),
+    ])
+    .unwrap();
+    let names: Vec<_> = inventory
+        .databases
+        .iter()
+        .map(|database| &database.entry.file.name)
+        .collect();
+    assert_eq!(names, ["SRUDB.dat", "SRUDB-2.dat"]);
+}

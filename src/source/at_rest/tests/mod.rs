@@ -1,6 +1,9 @@
 //! Files at rest: genuine sets, and sets made here.
 
+mod damaged_files;
 mod genuine;
+mod made;
+mod sets;
 
 use super::{AtRestOptions, AtRestPaths, AtRestSource, Inventory};
 use crate::backup::{BackupSession, BeginGrbit};
