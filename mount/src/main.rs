@@ -2,6 +2,7 @@
 
 mod commands;
 mod daemon;
+mod demo_database;
 mod errno;
 mod event;
 mod exit;

@@ -4,6 +4,7 @@
 use super::bytes::{Fields, put};
 use super::error::FormatError;
 use std::fmt;
+use std::time::SystemTime;
 
 /// `LOGTIME`: a calendar time to the millisecond. All zero means "not set".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -66,6 +67,41 @@ impl LogTime {
         let [_, _, _, _, _, year, ..] = self.0;
         1900 + u16::from(year)
     }
+}
+
+impl From<SystemTime> for LogTime {
+    /// The time in UTC; times before 1970 become 1970, times that the year's byte cannot say its last year.
+    fn from(time: SystemTime) -> Self {
+        let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let seconds = since_1970.as_secs();
+        let part = |value: u64| u8::try_from(value).unwrap_or(u8::MAX);
+        let (year, month, day) = civil(seconds / 86_400);
+        let millisecond = u16::try_from(since_1970.subsec_millis()).unwrap_or(0);
+        let (hour, minute) = (part(seconds / 3600 % 24), part(seconds / 60 % 60));
+        LogTime::utc(year, month, day, hour, minute, part(seconds % 60), millisecond)
+    }
+}
+
+/// Year, month and day of a count of days since 1970-01-01, in the Gregorian calendar. Years begin in March here, so
+/// that the leap day is the last of its year.
+fn civil(days_since_1970: u64) -> (u16, u8, u8) {
+    const DAYS_OF_400_YEARS: u64 = 146_097;
+    const DAYS_FROM_0000_03_01: u64 = 719_468;
+    let days = days_since_1970.saturating_add(DAYS_FROM_0000_03_01);
+    let (era, day_of_era) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
+    let leap_days = |day: u64| day / 1460 + day / 146_096 - day / 36_524;
+    let year_of_era = (day_of_era - leap_days(day_of_era)) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let (month, carry) = if month_from_march < 10 {
+        (month_from_march + 3, 0)
+    } else {
+        (month_from_march - 9, 1)
+    };
+    let year = era * 400 + year_of_era + carry;
+    let small = |value: u64| u8::try_from(value).unwrap_or(u8::MAX);
+    (u16::try_from(year).unwrap_or(u16::MAX), small(month), small(day))
 }
 
 impl fmt::Display for LogTime {
@@ -336,6 +372,22 @@ mod tests {
             LogTime::read(&Fields::new(Structure::LogHeader, &bytes), 0).unwrap(),
             time
         );
+    }
+
+    #[test]
+    fn the_clock_becomes_a_calendar_time() {
+        use std::time::Duration;
+        for (seconds, text) in [
+            (0, "1970-01-01 00:00:00.000 UTC"),
+            (951_782_399, "2000-02-28 23:59:59.000 UTC"),
+            (951_782_400, "2000-02-29 00:00:00.000 UTC"),
+            (951_868_800, "2000-03-01 00:00:00.000 UTC"),
+            (1_735_689_599, "2024-12-31 23:59:59.000 UTC"),
+            (1_795_562_396, "2026-11-24 23:19:56.000 UTC"),
+        ] {
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            assert_eq!(LogTime::from(time).to_string(), text);
+        }
     }
 
     #[test]
