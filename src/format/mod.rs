@@ -22,6 +22,7 @@ mod header_copies;
 mod key;
 mod layout;
 mod log_header;
+mod log_legacy;
 mod log_scan;
 mod log_segment;
 mod log_version;
@@ -62,6 +63,7 @@ pub use header_copies::{
 };
 pub use key::{DEFAULT_KEY_MOST, KeyRules, KeySegment, KeyWriter, UNICODE};
 pub use log_header::{LogFlags, LogHeader};
+pub use log_legacy::{LegacyTail, LegacyVerdict, Usable, VerifiedRange};
 pub use log_scan::{LogDamage, LogDamageKind, LogScan, LogVerdict};
 pub use log_segment::{
     SEGMENT_HEADER_LEN, SEGMENT_LEN, SegmentHeader, Slot, SlotContent, is_shadow_of, segment_payload,
