@@ -1,6 +1,7 @@
 //! Parsers of what lies beside the databases: logs, checkpoint, flush map, trailer.
 
 use crate::corpus::Samples;
+use crate::mutate::mutate;
 use crate::parsers::{KIB, Parser};
 use jetfs::format::checksum::{check_segment, header_checksum, stamp_segment};
 use jetfs::format::{
@@ -14,7 +15,8 @@ pub(crate) fn all(samples: &Samples) -> Vec<Parser> {
         Parser {
             name: "log-header",
             inputs: log_headers(samples),
-            stamp: Some(|bytes| stamp(bytes, LogHeader::LEN)),
+            mutate,
+            stamp: Some(stamp_log_header),
             parse: parse_log_header,
             memory_most: 64 * KIB,
             memory_factor: 8,
@@ -22,6 +24,7 @@ pub(crate) fn all(samples: &Samples) -> Vec<Parser> {
         Parser {
             name: "checkpoint",
             inputs: checkpoints(samples),
+            mutate,
             stamp: Some(|bytes| stamp(bytes, Checkpoint::COPY_LEN)),
             parse: parse_checkpoint,
             memory_most: 64 * KIB,
@@ -30,6 +33,7 @@ pub(crate) fn all(samples: &Samples) -> Vec<Parser> {
         Parser {
             name: "flush-map",
             inputs: flush_maps(samples),
+            mutate,
             stamp: Some(|bytes| stamp(bytes, FlushMapHeader::LEN)),
             parse: parse_flush_map,
             memory_most: 64 * KIB,
@@ -38,6 +42,7 @@ pub(crate) fn all(samples: &Samples) -> Vec<Parser> {
         Parser {
             name: "trailer",
             inputs: PageSize::ALL.map(own_trailer).to_vec(),
+            mutate,
             stamp: Some(|bytes| stamp(bytes, bytes.len())),
             parse: parse_trailer,
             memory_most: 64 * KIB,
@@ -46,6 +51,7 @@ pub(crate) fn all(samples: &Samples) -> Vec<Parser> {
         Parser {
             name: "log-segment",
             inputs: segments(samples),
+            mutate,
             stamp: Some(|bytes| {
                 if let Some(segment) = bytes.get_mut(..4096) {
                     stamp_segment(segment, 1);
@@ -68,6 +74,11 @@ fn stamp(bytes: &mut [u8], len: usize) {
         let checksum = header_checksum(header);
         header[..4].copy_from_slice(&checksum.to_le_bytes());
     }
+}
+
+/// Makes the checksum of a log's header right.
+pub(crate) fn stamp_log_header(bytes: &mut [u8]) {
+    stamp(bytes, LogHeader::LEN);
 }
 
 fn start(file: &[u8], len: usize) -> Vec<u8> {

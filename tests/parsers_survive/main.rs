@@ -16,9 +16,12 @@
 
 mod allocator;
 mod corpus;
+mod databases;
 mod log_files;
 mod mutate;
 mod parsers;
+#[path = "../support/random_tables.rs"]
+mod random_tables;
 
 use jetfs::io::Seeded;
 use parsers::Parser;
@@ -70,7 +73,7 @@ fn run(parser: &Parser, seed: u64, share: Duration, watchdog: &Watchdog) -> u64 
     }
     while runs < 100 || started.elapsed() < share {
         let mut input = parser.inputs[random.index(parser.inputs.len())].clone();
-        mutate::mutate(&mut input, &parser.inputs, &mut random);
+        (parser.mutate)(&mut input, &parser.inputs, &mut random);
         if let Some(stamp) = parser.stamp.filter(|_| !random.one_in(4)) {
             stamp(&mut input);
         }

@@ -1,7 +1,8 @@
 //! The parsers, each with its inputs, what makes a mutated input pass its checksum, and the memory it may take.
 
 use crate::corpus::Samples;
-use crate::log_files;
+use crate::mutate::mutate;
+use crate::{databases, log_files};
 use jetfs::backup::{BackupMode, JsonName, Manifest, ManifestFile, ManifestKind};
 use jetfs::format::checksum::{header_checksum, stamp_page};
 use jetfs::format::{
@@ -9,11 +10,14 @@ use jetfs::format::{
     Node, Page, PageFlags, PageIdentity, PageSize, PageWriter, Record, RootHeader, Signature, SpaceNode,
     SplitBuffer, Storage, TaggedColumn, Value, VerifiedPage, choose_copy, decompress,
 };
+use jetfs::io::Seeded;
 
 /// A parser under test.
 pub(crate) struct Parser {
     pub(crate) name: &'static str,
     pub(crate) inputs: Vec<Vec<u8>>,
+    /// Changes an input; the others are there to be spliced with.
+    pub(crate) mutate: fn(&mut Vec<u8>, &[Vec<u8>], &mut Seeded),
     /// Makes the checksums of a mutated input right, so that it gets past them.
     pub(crate) stamp: Option<fn(&mut [u8])>,
     pub(crate) parse: fn(&[u8]),
@@ -39,6 +43,7 @@ pub(crate) fn all(samples: &Samples) -> Vec<Parser> {
         Parser {
             name: "database-header",
             inputs: database_headers(samples),
+            mutate,
             stamp: Some(stamp_header),
             parse: parse_database_header,
             memory_most: 64 * KIB,
@@ -47,6 +52,7 @@ pub(crate) fn all(samples: &Samples) -> Vec<Parser> {
         Parser {
             name: "page",
             inputs: pages.clone(),
+            mutate,
             stamp: None,
             parse: parse_page,
             memory_most: 4 * VALUE_LIMIT,
@@ -55,6 +61,7 @@ pub(crate) fn all(samples: &Samples) -> Vec<Parser> {
         Parser {
             name: "verified-page",
             inputs: pages,
+            mutate,
             stamp: Some(stamp_any_page),
             parse: verify_page,
             memory_most: 64 * KIB,
@@ -63,6 +70,7 @@ pub(crate) fn all(samples: &Samples) -> Vec<Parser> {
         Parser {
             name: "record-value-key",
             inputs: values,
+            mutate,
             stamp: None,
             parse: parse_value,
             memory_most: 4 * VALUE_LIMIT,
@@ -71,6 +79,7 @@ pub(crate) fn all(samples: &Samples) -> Vec<Parser> {
         Parser {
             name: "manifest",
             inputs: vec![own_manifest().to_bytes().unwrap()],
+            mutate,
             stamp: None,
             parse: |bytes| drop(Manifest::from_bytes(bytes)),
             memory_most: 64 * KIB,
@@ -78,6 +87,7 @@ pub(crate) fn all(samples: &Samples) -> Vec<Parser> {
         },
     ];
     parsers.extend(log_files::all(samples));
+    parsers.extend(databases::all(samples));
     parsers
 }
 

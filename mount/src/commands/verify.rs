@@ -173,7 +173,9 @@ fn place(damage: &Damage) -> String {
         .map_or_else(String::new, |page| format!("page {page}, "));
     format!(
         "{page}offset {:#x}: {} ({})",
-        damage.offset, damage.what, damage.code
+        damage.offset,
+        damage.what,
+        damage.code.name()
     )
 }
 
