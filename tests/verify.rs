@@ -1,0 +1,82 @@
+//! `jetfs verify` as a user sees it: what it prints, and its exit codes.
+#![cfg(test)]
+
+#[allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
+mod support;
+
+use std::fs;
+use std::path::Path;
+use support::{Ended, Samples, copy_set, flip_bit, jetfs, run, temp_dir};
+
+/// A copy of a set in a directory that goes away.
+fn copy_of(test: &str, set: &str) -> Option<tempfile::TempDir> {
+    let samples = Samples::find(test)?;
+    let directory = temp_dir();
+    copy_set(&samples.set(set), directory.path());
+    Some(directory)
+}
+
+fn verify(path: &Path) -> Ended {
+    run(jetfs().arg("verify").arg(path))
+}
+
+#[test]
+fn a_good_set_exits_0_and_says_so_in_one_line() {
+    let test = "a_good_set_exits_0_and_says_so_in_one_line";
+    let Some(set) = copy_of(test, "genuine-4k/clean") else {
+        return;
+    };
+    let ended = verify(set.path()).exits(0);
+    assert!(ended.stdout.starts_with("good: "), "{ended}");
+    assert_eq!(ended.stdout.lines().count(), 1, "{ended}");
+}
+
+#[test]
+fn a_missing_log_exits_5_and_names_the_generation() {
+    let test = "a_missing_log_exits_5_and_names_the_generation";
+    let Some(set) = copy_of(test, "genuine-4k/dirty") else {
+        return;
+    };
+    fs::remove_file(set.path().join("edb0000000E.log")).unwrap();
+    let ended = verify(set.path()).exits(5);
+    assert!(ended.stdout.contains("generation 0xe"), "{ended}");
+    assert!(ended.stdout.contains("JET_errRequiredLogFilesMissing"), "{ended}");
+}
+
+#[test]
+fn a_damaged_page_exits_6_and_names_file_page_and_offset() {
+    let test = "a_damaged_page_exits_6_and_names_file_page_and_offset";
+    let Some(set) = copy_of(test, "genuine-4k/dirty") else {
+        return;
+    };
+    let database = set.path().join("test.edb");
+    flip_bit(&database, 40_000, 1);
+    flip_bit(&database, 40_100, 3);
+    let ended = verify(set.path()).exits(6);
+    assert!(ended.stdout.contains("test.edb"), "{ended}");
+    assert!(ended.stdout.contains("page 8, offset 0x9000"), "{ended}");
+    let json = run(jetfs().args(["--json", "verify"]).arg(&database))
+        .exits(6)
+        .json();
+    assert_eq!(json["verdict"], "damaged");
+    assert_eq!(json["files"][0]["damage"][0]["page"], 8);
+}
+
+#[test]
+fn nothing_to_verify_is_a_failure_with_the_reason() {
+    let empty = temp_dir();
+    verify(empty.path()).fails().complains("no ESE file");
+    verify(&empty.path().join("absent"))
+        .fails()
+        .complains("JET_errFileNotFound");
+}
+
+#[test]
+fn verifying_changes_nothing() {
+    let Some(set) = copy_of("verifying_changes_nothing", "genuine-4k/dirty") else {
+        return;
+    };
+    let before = support::fingerprint(set.path());
+    verify(set.path()).exits(0);
+    assert!(support::fingerprint(set.path()) == before);
+}
