@@ -5,6 +5,7 @@
 use super::column_type::ColumnType;
 use super::compression::decompress;
 use super::error::{FormatError, Structure};
+use super::key::DEFAULT_KEY_MOST;
 use super::page_size::PageSize;
 use super::record::{ColumnClass, ColumnId, RECORD_HEADER_LEN, Record, Storage, Stored};
 use super::schema_flags::{ColumnFlags, IndexFlags, TableFlags};
@@ -351,8 +352,6 @@ impl<'a> CatalogRecord<'a> {
     }
 
     fn index(&self) -> Result<IndexEntry, FormatError> {
-        /// `KeyMost` where the column is absent.
-        const KEY_MOST_DEFAULT: u16 = 255;
         let flags = IndexFlags::from_bits_retain(self.number(catalog_column::FLAGS)?);
         Ok(IndexEntry {
             objid: self.number(catalog_column::ID)?,
@@ -361,7 +360,7 @@ impl<'a> CatalogRecord<'a> {
             density: self.number(catalog_column::SPACE_USAGE)?,
             key_most: self
                 .optional_u16(catalog_column::KEY_MOST)?
-                .unwrap_or(KEY_MOST_DEFAULT),
+                .unwrap_or(DEFAULT_KEY_MOST),
             var_seg_mac: self.optional_u16(catalog_column::VAR_SEG_MAC)?,
             lc_map_flags: self.optional_number(catalog_column::LC_MAP_FLAGS)?,
             locale: self.locale()?,

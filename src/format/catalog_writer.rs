@@ -1,5 +1,6 @@
 //! Records of the catalog, MSysObjects, and their keys (database-file.md sections 6.2 to 6.5).
 
+use super::catalog::{SegmentFlags, catalog_column, entry_type};
 use super::column_type::ColumnType;
 use super::error::FormatError;
 use super::key::{DEFAULT_KEY_MOST, KeyRules, KeySegment, KeyWriter};
@@ -10,8 +11,6 @@ use super::record_writer::{FixedField, RecordWriter, TaggedField, TaggedValue};
 const LCMAP_FLAGS: u32 = 0x0003_0401;
 /// `LocaleName` of every index.
 const LOCALE_NAME: &str = "en-US";
-/// Id of the tagged column `LocaleName`.
-const LOCALE_NAME_ID: u16 = 261;
 /// A true Bit.
 const TRUE: &[u8] = &[0xff];
 
@@ -71,11 +70,13 @@ pub struct CatalogRow {
 }
 
 impl IndexSegment {
-    const DESCENDING: u8 = 0x40;
-
     fn to_bytes(self) -> [u8; 4] {
         let [low, high] = self.column.to_le_bytes();
-        let flags = if self.descending { Self::DESCENDING } else { 0 };
+        let flags = if self.descending {
+            SegmentFlags::DESCENDING.bits()
+        } else {
+            0
+        };
         [flags, 0, low, high]
     }
 }
@@ -84,10 +85,10 @@ impl CatalogDetail {
     /// `Type`.
     pub fn number(&self) -> u16 {
         match self {
-            CatalogDetail::Table => 1,
-            CatalogDetail::FixedColumn { .. } | CatalogDetail::OtherColumn => 2,
-            CatalogDetail::Index { .. } => 3,
-            CatalogDetail::LongValue => 4,
+            CatalogDetail::Table => entry_type::TABLE,
+            CatalogDetail::FixedColumn { .. } | CatalogDetail::OtherColumn => entry_type::COLUMN,
+            CatalogDetail::Index { .. } => entry_type::INDEX,
+            CatalogDetail::LongValue => entry_type::LONG_VALUE,
         }
     }
 }
@@ -122,7 +123,7 @@ impl CatalogRow {
             ],
             tagged: is_index
                 .then(|| TaggedField {
-                    id: LOCALE_NAME_ID,
+                    id: catalog_column::LOCALE_NAME.0,
                     is_long: true,
                     values: vec![TaggedValue::Intrinsic(&locale)],
                 })

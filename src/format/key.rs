@@ -4,6 +4,7 @@
 
 use super::column_type::ColumnType;
 use super::error::{FormatError, Structure};
+use super::text::CODE_PAGE_UNICODE;
 
 /// Prefix of a NULL segment.
 const NULL: u8 = 0x00;
@@ -18,7 +19,7 @@ const GROUP_CONTINUES: u8 = 0x09;
 /// Bytes of a group of a variable binary.
 const GROUP_LEN: usize = 8;
 /// Code page of UTF-16LE text.
-pub const UNICODE: u16 = 1200;
+pub const UNICODE: u16 = CODE_PAGE_UNICODE;
 /// Maximum key length of an index whose catalog entry names none (`JET_cbKeyMost_OLD`).
 pub const DEFAULT_KEY_MOST: u16 = 255;
 

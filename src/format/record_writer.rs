@@ -2,27 +2,9 @@
 
 use super::error::{FormatError, Structure};
 use super::page_size::PageSize;
-
-/// `fidVarLast` of a record without variable columns.
-const NO_VARIABLE: u8 = 127;
-/// Bytes in front of the fixed columns.
-const RECORD_HEADER_LEN: usize = 4;
-/// Bytes of a `TAGFLD`.
-const TAGFLD_LEN: usize = 4;
-/// Small pages: the value begins with an info byte.
-const SMALL_HAS_INFO: u16 = 0x4000;
-/// Variable columns: the value is NULL.
-const VARIABLE_NULL: u16 = 0x8000;
-/// Multi-values: this instance is a LID.
-const INSTANCE_SEPARATED: u16 = 0x8000;
-
-/// `TAGFLD_HEADER`, the info byte (section 7.3).
-mod info {
-    pub(super) const LONG_VALUE: u8 = 0x01;
-    pub(super) const SEPARATED: u8 = 0x04;
-    pub(super) const MULTI_VALUES: u8 = 0x08;
-    pub(super) const TWO_VALUES: u8 = 0x10;
-}
+use super::record::{
+    FIXED_MAX, MULTI_SEPARATED, RECORD_HEADER_LEN, TAG_FIELD_LEN, TAG_HAS_INFO, TagInfo, VARIABLE_NULL,
+};
 
 /// A fixed column. Its bytes are there even where it is NULL.
 #[derive(Debug, Clone, Copy)]
@@ -76,7 +58,7 @@ impl RecordWriter<'_> {
         push_tagged(&mut record, &self.tagged, size)?;
 
         let fixed_last = byte(stored_fixed.len(), "fidFixedLast")?;
-        let variable_last = byte(usize::from(NO_VARIABLE) + stored_variable.len(), "fidVarLast")?;
+        let variable_last = byte(usize::from(FIXED_MAX) + stored_variable.len(), "fidVarLast")?;
         super::bytes::put(&mut record, 0, &[fixed_last, variable_last]);
         super::bytes::put(&mut record, 2, &end_of_fixed.to_le_bytes());
         Ok(record)
@@ -90,7 +72,7 @@ fn stored<T>(fields: &[T], has_value: impl Fn(&T) -> bool) -> &[T] {
 }
 
 fn push_fixed(record: &mut Vec<u8>, fields: &[FixedField<'_>]) -> Result<(), FormatError> {
-    if fields.len() > usize::from(NO_VARIABLE) {
+    if fields.len() > usize::from(FIXED_MAX) {
         return Err(error("has more than 127 fixed columns"));
     }
     // Bits beyond the last column are 1, as the engine has them.
@@ -132,23 +114,23 @@ fn push_tagged(record: &mut Vec<u8>, fields: &[TaggedField<'_>], size: PageSize)
     let mut values = Vec::new();
     for field in fields {
         let (info, data) = field.encode()?;
-        let offset = fields.len() * TAGFLD_LEN + values.len();
+        let offset = fields.len() * TAG_FIELD_LEN + values.len();
         let limit = if size.is_small() { 1 << 13 } else { 1 << 15 };
         let offset = u16::try_from(offset)
             .ok()
             .filter(|&offset| offset < limit)
             .ok_or_else(|| error("tagged columns take more room than their offsets can say"))?;
         // Large pages always have the info byte, small ones only where it says something.
-        let has_info = info != 0 || !size.is_small();
+        let has_info = !info.is_empty() || !size.is_small();
         let bits = if has_info && size.is_small() {
-            SMALL_HAS_INFO
+            TAG_HAS_INFO
         } else {
             0
         };
         record.extend(field.id.to_le_bytes());
         record.extend((offset | bits).to_le_bytes());
         if has_info {
-            values.push(info);
+            values.push(info.bits());
         }
         values.extend(data);
     }
@@ -158,19 +140,23 @@ fn push_tagged(record: &mut Vec<u8>, fields: &[TaggedField<'_>], size: PageSize)
 
 impl TaggedField<'_> {
     /// Info byte and what follows it.
-    fn encode(&self) -> Result<(u8, Vec<u8>), FormatError> {
-        let long = if self.is_long { info::LONG_VALUE } else { 0 };
+    fn encode(&self) -> Result<(TagInfo, Vec<u8>), FormatError> {
+        let long = if self.is_long {
+            TagInfo::LONG_VALUE
+        } else {
+            TagInfo::empty()
+        };
         match self.values.as_slice() {
             [] => Err(error("a tagged column without values is not stored")),
             [TaggedValue::Intrinsic(value)] => Ok((long, value.to_vec())),
-            [TaggedValue::Separated(lid)] => Ok((long | info::SEPARATED, lid.to_le_bytes().to_vec())),
+            [TaggedValue::Separated(lid)] => Ok((long | TagInfo::SEPARATED, lid.to_le_bytes().to_vec())),
             [TaggedValue::Intrinsic(first), TaggedValue::Intrinsic(second)] if !self.is_long => {
                 let mut data = vec![byte(first.len(), "length of the first of two values")?];
                 data.extend_from_slice(first);
                 data.extend_from_slice(second);
-                Ok((info::MULTI_VALUES | info::TWO_VALUES, data))
+                Ok((TagInfo::MULTI_VALUES | TagInfo::TWO_VALUES, data))
             }
-            many => Ok((long | info::MULTI_VALUES, multi_values(many)?)),
+            many => Ok((long | TagInfo::MULTI_VALUES, multi_values(many)?)),
         }
     }
 }
@@ -187,7 +173,7 @@ fn multi_values(values: &[TaggedValue<'_>]) -> Result<Vec<u8>, FormatError> {
                 data.extend_from_slice(bytes);
             }
             TaggedValue::Separated(lid) => {
-                offsets.extend((offset | INSTANCE_SEPARATED).to_le_bytes());
+                offsets.extend((offset | MULTI_SEPARATED).to_le_bytes());
                 data.extend(lid.to_le_bytes());
             }
         }
@@ -302,11 +288,11 @@ mod tests {
         };
         assert_eq!(
             field(&[&[0], &[0x7f], &[0xff]]).encode().unwrap(),
-            (0x08, vec![6, 0, 7, 0, 8, 0, 0, 0x7f, 0xff])
+            (TagInfo::MULTI_VALUES, vec![6, 0, 7, 0, 8, 0, 0, 0x7f, 0xff])
         );
         assert_eq!(
             field(&[&[0], &[0xff]]).encode().unwrap(),
-            (0x18, vec![1, 0, 0xff])
+            (TagInfo::MULTI_VALUES | TagInfo::TWO_VALUES, vec![1, 0, 0xff])
         );
     }
 

@@ -4,8 +4,8 @@
 use super::page_cache::PageCache;
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{
-    BOTH_COPIES_LEN, DatabaseHeader, FormatError, HeaderCopy, OtherCopy, PageSize, Verified, VerifiedPage,
-    choose_copy,
+    BOTH_COPIES_LEN, DatabaseHeader, DbState, FormatError, HeaderCopy, OtherCopy, PageSize, Verified,
+    VerifiedPage, choose_copy,
 };
 use crate::io::File;
 use parking_lot::Mutex;
@@ -126,7 +126,7 @@ impl Database {
                 JetErr::DatabaseCorrupted,
                 "a page refers to page 0, which does not exist",
             );
-            return Err(error.in_file(&self.path));
+            return Err(self.explain(error));
         }
         if len < bytes.len() {
             let what = "the file ends before this page does";
@@ -142,11 +142,35 @@ impl Database {
             .map_err(|error| self.on_page(pgno, error))
     }
 
-    fn place(&self, error: JetError, pgno: u32) -> JetError {
-        error
-            .in_file(&self.path)
+    /// Says where `error` is: the file, and page `pgno` with its offset.
+    pub(crate) fn place(&self, error: JetError, pgno: u32) -> JetError {
+        self.explain(error)
             .on_page(pgno)
             .at_offset(self.page_size.offset_of(pgno))
+    }
+
+    /// Says which file `error` is in. While a database is dirty its pages are of different times, and pointers from one
+    /// to another may lead nowhere: then that is the likely cause, not damage.
+    pub(crate) fn explain(&self, error: JetError) -> JetError {
+        let error = error.in_file(&self.path);
+        let follows_from_dirty_state = matches!(
+            error.code(),
+            JetErr::DatabaseCorrupted
+                | JetErr::PageNotInitialized
+                | JetErr::LVCorrupted
+                | JetErr::FileIOBeyondEOF
+        );
+        let is_dirty = matches!(
+            self.header.state,
+            DbState::DirtyShutdown | DbState::DirtyAndPatchedShutdown
+        );
+        if follows_from_dirty_state && is_dirty {
+            error.advise(
+                "The database was not shut down cleanly; replay its logs before its contents are relied on.",
+            )
+        } else {
+            error
+        }
     }
 }
 

@@ -37,7 +37,8 @@ impl<'d> LongValues<'d> {
         let root = self.next_with_key(&mut nodes, lid, &lid.root_key())?;
         let header = LongValueRoot::read(root.data()).map_err(|error| self.on_page(&root, error))?;
         if header.encrypted {
-            return Err(JetError::rule(JetErr::LVCorrupted, "the value is encrypted").in_file(self.path()));
+            return Err(JetError::rule(JetErr::LVCorrupted, "the value is encrypted")
+                .in_file(self.tree.database().path()));
         }
         // Grows with the chunks that are there: the announced size is not trusted.
         let mut value = Vec::new();
@@ -57,17 +58,16 @@ impl<'d> LongValues<'d> {
             Some(entry) if entry.key() == key => Ok(entry),
             _ => {
                 let what = format!("{lid:?} has no node with key {key:02x?}");
-                Err(JetError::rule(JetErr::LVCorrupted, what).in_file(self.path()))
+                Err(self
+                    .tree
+                    .database()
+                    .explain(JetError::rule(JetErr::LVCorrupted, what)))
             }
         }
     }
 
     fn on_page(&self, entry: &Entry, error: FormatError) -> JetError {
         self.tree.database().on_page(entry.pgno(), error)
-    }
-
-    fn path(&self) -> &std::path::Path {
-        self.tree.database().path()
     }
 }
 

@@ -22,3 +22,6 @@ pub use database::Database;
 pub use schema::{ColumnSchema, IndexSchema, Schema, TableSchema};
 pub use table::{Column, Row, Rows, Table};
 pub use tree::{Entry, Scan, Tree};
+
+#[cfg(test)]
+mod tests;

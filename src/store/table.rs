@@ -92,13 +92,8 @@ impl<'d> Table<'d> {
         let on_page = |error| self.database.on_page(entry.pgno(), error);
         let record = Record::read(self.database.page_size(), entry.data()).map_err(on_page)?;
         let value = |column: &Column<'_>| -> JetResult<Value> {
-            self.value(&record, column).map_err(|error| {
-                let offset = self.database.page_size().offset_of(entry.pgno());
-                error
-                    .in_file(self.database.path())
-                    .on_page(entry.pgno())
-                    .at_offset(offset)
-            })
+            self.value(&record, column)
+                .map_err(|error| self.database.place(error, entry.pgno()))
         };
         Ok(Row {
             key: entry.key().to_vec(),

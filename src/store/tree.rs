@@ -188,10 +188,8 @@ impl<'d> Tree<'d> {
     }
 
     fn wrong(&self, pgno: u32, what: impl Into<std::borrow::Cow<'static, str>>) -> JetError {
-        JetError::rule(JetErr::DatabaseCorrupted, what)
-            .in_file(self.database.path())
-            .on_page(pgno)
-            .at_offset(self.database.page_size().offset_of(pgno))
+        self.database
+            .place(JetError::rule(JetErr::DatabaseCorrupted, what), pgno)
     }
 }
 
