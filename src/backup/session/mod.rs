@@ -6,11 +6,14 @@
 //!
 //! One mutex guards the state. Reading goes on outside of it, on the [`OpenFile`].
 
+mod begin_checks;
 mod delivered;
+mod ending;
 mod gate;
 mod open_file;
 mod outcome;
 mod phase;
+mod refusal;
 #[cfg(test)]
 mod tests;
 
@@ -20,13 +23,13 @@ pub use open_file::{FileHandle, OpenFile};
 pub use outcome::{BackupKind, BackupOutcome};
 pub use phase::PhaseName;
 
+use self::begin_checks::check_begin;
 use self::gate::Gate;
 use self::open_file::ReadFailure;
 use self::outcome::Scope;
 use self::phase::{Backup, Phase, Set, State};
-use super::source::{
-    BeginGrbit, EndGrbit, Ending, FileRole, LogRange, LogSet, Obstacles, Source, SourceFile,
-};
+use self::refusal::{bad_handle, in_progress, no_backup, not_attached, not_in_the_set, parameter, sequence};
+use super::source::{BeginGrbit, EndGrbit, Ending, FileRole, LogRange, LogSet, Source, SourceFile};
 use crate::error::{JetErr, JetError, JetResult};
 use parking_lot::{Mutex, MutexGuard};
 use std::ffi::{OsStr, OsString};
@@ -474,77 +477,6 @@ impl BackupSession {
             Phase::IncrementalBegun | Phase::Frozen { .. } | Phase::Surrogate => {}
         }
     }
-
-    /// What an End comes to, and what the source has to do for it (section 2.9).
-    fn conclude(&self, backup: &Backup, grbit: EndGrbit) -> (BackupOutcome, Ending) {
-        if grbit.contains(EndGrbit::ABORT) {
-            return (BackupOutcome::AbortedByCaller, Ending::Aborted);
-        }
-        if backup.barrier.is_closed() {
-            return (BackupOutcome::AbortedByServer, Ending::Aborted);
-        }
-        let truncated = backup.truncated() || grbit.contains(EndGrbit::TRUNCATE_DONE);
-        let outcome = backup.normal_outcome(truncated);
-        let ending = if self.is_normal(backup, &outcome) {
-            let stamp = match grbit.contains(EndGrbit::NO_DB_HEADER_UPDATE) {
-                true => Vec::new(),
-                false => self.to_stamp(backup),
-            };
-            Ending::Normal { truncated, stamp }
-        } else {
-            Ending::Aborted
-        };
-        (outcome, ending)
-    }
-
-    /// The published protocol ends normally even if no log was read. A frozen backup without all its logs must not
-    /// be remembered as a backup.
-    fn is_normal(&self, backup: &Backup, outcome: &BackupOutcome) -> bool {
-        match (&backup.phase, outcome) {
-            (Phase::Databases { .. } | Phase::IncrementalBegun | Phase::Surrogate, _) => false,
-            (Phase::Frozen { set, .. }, BackupOutcome::Incomplete { .. }) => {
-                set.logs.files.iter().all(|log| backup.is_copied(&log.name))
-            }
-            _ => true,
-        }
-    }
-
-    fn to_stamp(&self, backup: &Backup) -> Vec<OsString> {
-        match backup.set() {
-            Some(set) if set.scope == Scope::Full => backup.copied_databases(),
-            _ => match self.source.databases() {
-                Ok(databases) => databases.into_iter().map(|file| file.name).collect(),
-                Err(error) => {
-                    tracing::warn!("the headers are not stamped: {error}");
-                    Vec::new()
-                }
-            },
-        }
-    }
-
-    fn fail(&self, inner: &mut Inner, code: JetErr) {
-        self.finish(inner, BackupOutcome::Failed { code }, &Ending::Aborted);
-    }
-
-    /// Back to NotStarted, whatever the source says: a stamp that cannot be written is a warning (event 219), but
-    /// then the backup is not what the caller thinks.
-    fn finish(&self, inner: &mut Inner, mut outcome: BackupOutcome, ending: &Ending) {
-        if let Some(code) = self.end_source(ending)
-            && matches!(outcome, BackupOutcome::Complete { .. })
-        {
-            outcome = BackupOutcome::Failed { code };
-        }
-        let ended = std::mem::replace(&mut inner.state, State::NotStarted { last: Some(outcome) });
-        if let State::InProgress(backup) = ended {
-            backup.barrier.set(Some(JetErr::NoBackup));
-        }
-    }
-
-    fn end_source(&self, ending: &Ending) -> Option<JetErr> {
-        let error = self.source.end(ending).err()?;
-        tracing::warn!("ending the backup: {error}");
-        Some(error.code())
-    }
 }
 
 impl Inner {
@@ -582,68 +514,6 @@ impl Inner {
     }
 }
 
-/// Checks 2 to 11 of section 2.1 in their order.
-fn check_begin(obstacles: Obstacles, grbit: u32) -> JetResult<BeginGrbit> {
-    let refuse = |obstacle, code, what: &'static str| match obstacles.contains(obstacle) {
-        true => Err(JetError::rule(code, what)),
-        false => Ok(()),
-    };
-    let internal_copy = grbit & BeginGrbit::INTERNAL_COPY.bits() != 0;
-    if !(internal_copy && obstacles.contains(Obstacles::RECOVERING)) {
-        refuse(
-            Obstacles::NOT_ALLOWED_YET,
-            JetErr::BackupNotAllowedYet,
-            "the instance is starting or stopping",
-        )?;
-    }
-    refuse(
-        Obstacles::LOGGING_DISABLED,
-        JetErr::LoggingDisabled,
-        "nothing is logged",
-    )?;
-    refuse(
-        Obstacles::LOG_WRITER_DOWN,
-        JetErr::LogWriteFail,
-        "the log writer is down",
-    )?;
-    refuse(
-        Obstacles::RECOVERING,
-        JetErr::InvalidParameter,
-        "recovery is running",
-    )?;
-    let grbit = BeginGrbit::from_bits(grbit).ok_or_else(|| invalid_grbit(grbit))?;
-    if grbit.intersects(BeginGrbit::INCREMENTAL | BeginGrbit::SURROGATE) {
-        refuse(
-            Obstacles::CIRCULAR_LOGGING,
-            JetErr::InvalidBackup,
-            "circular logging does not keep the logs",
-        )?;
-    }
-    check_combination(grbit)?;
-    refuse(
-        Obstacles::LOG_DISK_FULL,
-        JetErr::LogDiskFull,
-        "the log disk is nearly full",
-    )?;
-    refuse(
-        Obstacles::LOG_SEQUENCE_END,
-        JetErr::LogSequenceEnd,
-        "the last log generation is reached",
-    )?;
-    Ok(grbit)
-}
-
-fn check_combination(grbit: BeginGrbit) -> JetResult<()> {
-    let copy = grbit.contains(BeginGrbit::INTERNAL_COPY);
-    let not_with_copy = BeginGrbit::SURROGATE | BeginGrbit::INCREMENTAL;
-    let frozen = grbit.contains(BeginGrbit::SNAPSHOT);
-    let not_with_frozen = BeginGrbit::SURROGATE | BeginGrbit::INTERNAL_COPY;
-    if copy && grbit.intersects(not_with_copy) || frozen && grbit.intersects(not_with_frozen) {
-        return Err(invalid_grbit(grbit.bits()));
-    }
-    Ok(())
-}
-
 fn progress_of(backup: &Backup) -> Vec<FileProgress> {
     let files = backup.set().into_iter().flat_map(Set::files);
     files
@@ -662,47 +532,4 @@ fn missing_log(file: &SourceFile, error: JetError) -> JetError {
         return error.with_code(JetErr::MissingFileToBackup);
     }
     error
-}
-
-fn in_progress(backup: &Backup) -> JetError {
-    match backup.phase {
-        Phase::Surrogate => JetError::rule(
-            JetErr::SurrogateBackupInProgress,
-            "a surrogate backup is in progress",
-        ),
-        _ => JetError::rule(JetErr::BackupInProgress, "a backup is in progress"),
-    }
-}
-
-fn no_backup() -> JetError {
-    JetError::rule(JetErr::NoBackup, "no backup is in progress")
-}
-
-fn sequence(what: &'static str) -> JetError {
-    JetError::rule(JetErr::InvalidBackupSequence, what)
-}
-
-fn parameter(what: &'static str) -> JetError {
-    JetError::rule(JetErr::InvalidParameter, what)
-}
-
-fn bad_handle() -> JetError {
-    parameter("no open file has this handle")
-}
-
-fn invalid_grbit(grbit: u32) -> JetError {
-    JetError::rule(
-        JetErr::InvalidGrbit,
-        format!("flags {grbit:#x} are not valid for beginning a backup"),
-    )
-}
-
-fn not_attached(name: &OsStr) -> JetError {
-    let what = format!("{} is not an attached database", name.display());
-    JetError::rule(JetErr::DatabaseNotFound, what)
-}
-
-fn not_in_the_set(name: &OsStr) -> JetError {
-    let what = format!("{} does not belong to the backup", name.display());
-    JetError::rule(JetErr::InvalidParameter, what)
 }

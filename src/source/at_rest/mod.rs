@@ -11,6 +11,7 @@ mod inspect;
 mod inventory;
 mod judge;
 mod listing;
+mod log_ranges;
 mod log_segments;
 mod manifest;
 mod names;

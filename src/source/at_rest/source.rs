@@ -2,6 +2,7 @@
 
 use super::database_pages::DatabasePages;
 use super::inventory::{DatabaseEntry, Entry, Inventory, LogEntry};
+use super::log_ranges::LogRanges;
 use super::log_segments::LogSegments;
 use super::verifying_file::{Blocks, Unjudged, VerifyingFile};
 use super::watched_file::{Standing, WatchedFile};
@@ -155,16 +156,17 @@ impl AtRestSource {
         }
     }
 
-    fn open_log(&self, file: WatchedFile, log: &LogEntry) -> Arc<dyn BackupFile> {
-        let page_size = self.page_size_of(log);
+    fn open_log(&self, file: WatchedFile, log: &LogEntry) -> JetResult<Arc<dyn BackupFile>> {
+        let (page_size, allow_damaged) = (self.page_size_of(log), self.options.allow_damaged);
         match &log.header {
             Ok(header) if header.body() == Ok(LogBody::ChecksumRecords) => {
-                self.verifying(file, Unjudged, page_size)
+                let ranges = LogRanges::scan(&file, header, allow_damaged)?;
+                Ok(self.verifying(file, ranges, page_size))
             }
             header => {
                 let header = header.as_ref().map(|_| ()).map_err(Clone::clone);
-                let segments = LogSegments::new(file.len(), header, self.options.allow_damaged);
-                self.verifying(file, segments, page_size)
+                let segments = LogSegments::new(file.len(), header, allow_damaged);
+                Ok(self.verifying(file, segments, page_size))
             }
         }
     }
@@ -232,7 +234,7 @@ impl Source for AtRestSource {
         let watched = self.watch(entry)?;
         match contents {
             Contents::Database(database) => self.open_database(watched, database),
-            Contents::Log(log) => Ok(self.open_log(watched, log)),
+            Contents::Log(log) => self.open_log(watched, log),
             Contents::Other => Ok(self.verifying(watched, Unjudged, PageSize::Kib4)),
         }
     }

@@ -1,6 +1,8 @@
 //! What becomes of damage while it is read, and of files that change.
 
-use super::made::{PAGES, SEGMENTS, database, header, instance, log, log_header, make_old, page_mut, write};
+use super::made::{
+    PAGES, SECTORS, SEGMENTS, database, header, instance, log, log_header, make_old, old_log, page_mut, write,
+};
 use super::*;
 use crate::backup::{Outcome, Source};
 use crate::error::{JetErr, JetError};
@@ -339,6 +341,36 @@ fn a_log_cut_within_a_segment_is_refused_where_it_was_cut() {
     let error = session.read_at(handle, &mut buf, 3 * 4096).unwrap_err();
     assert_eq!(error.code(), JetErr::LogReadVerifyFailure);
     assert!(bytes.len() < usize::from(SEGMENTS) * 4096);
+}
+
+#[test]
+fn a_log_of_version_7_is_refused_where_its_chain_is_broken_but_not_at_its_torn_end() {
+    let good = old_log(1);
+    let name = OsStr::new("edb00001.log");
+    let sector = |number: usize| 4096 + (number - 1) * 512;
+    let (_folder, source, session) = begin_with("edb00001.log", &good, STRICT);
+    assert!(read_all(&session, name, 1000).unwrap() == good);
+    assert!(source.findings().is_empty() && warnings(source.inventory()).is_empty());
+    let mut bad = good.clone();
+    bad[sector(2) + 100] ^= 1;
+    let (_folder, source, session) = begin_with("edb00001.log", &bad, STRICT);
+    let (handle, _) = session.open_file(name).unwrap();
+    let mut buf = [0; 512];
+    for number in 1..=SECTORS {
+        let read = session.read_at(handle, &mut buf, sector(number) as u64);
+        assert_eq!(read.is_err(), number == 2, "sector {number}");
+    }
+    let place = sector(2) as u64;
+    assert_eq!(
+        outcomes(&source),
+        [(Outcome::Refused, place, JetErr::LogReadVerifyFailure)]
+    );
+    let (_folder, _source, session) = begin_with("edb00001.log", &bad, SHOW);
+    assert!(read_all(&session, name, 1000).unwrap() == bad);
+    let mut torn = good.clone();
+    torn[sector(SECTORS) + 100] ^= 1;
+    let (_folder, _source, session) = begin_with("edb00001.log", &torn, STRICT);
+    assert!(read_all(&session, name, 1000).unwrap() == torn);
 }
 
 #[test]

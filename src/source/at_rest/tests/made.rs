@@ -2,7 +2,8 @@
 
 use crate::format::checksum::{old_page_checksum, stamp_page, stamp_segment};
 use crate::format::{
-    Checkpoint, DatabaseHeader, DbState, DbmsParam, LogHeader, LogPosition, LogTime, PageSize, Signature,
+    Checkpoint, DatabaseHeader, DbState, DbmsParam, LogHeader, LogPosition, LogTime, LogVersion, PageSize,
+    Signature,
 };
 use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
@@ -89,6 +90,42 @@ pub(super) fn log(header: &LogHeader) -> Vec<u8> {
     }
     bytes.extend_from_within(4 * 4096..);
     bytes.resize(usize::from(SEGMENTS) * 4096, 0);
+    bytes
+}
+
+/// Sectors with records of a made log of version 7.
+pub(super) const SECTORS: usize = 4;
+
+/// A log of version 7 with sectors of 512 bytes: [`SECTORS`] flushes of a sector each, then the fill pattern.
+pub(super) fn old_log(generation: u32) -> Vec<u8> {
+    let mut header = log_header(generation, 9);
+    header.set_version(LogVersion {
+        major: 7,
+        minor: 3704,
+        update_major: 15,
+        update_minor: 0,
+    });
+    (header.sector_size, header.header_sectors, header.file_sectors) = (512, 8, 8 + 128);
+    let mut bytes = header.encode();
+    let mut random = StdRng::seed_from_u64(8);
+    for number in 1..=SECTORS {
+        let mut sector = vec![0; 512];
+        random.fill_bytes(&mut sector);
+        let next = if number < SECTORS { 490u32 } else { 0 };
+        let sum = sector[22..].chunks(4).fold(0xFEED_BEAFu32, |sum, word| {
+            let mut whole = [0; 4];
+            whole[..word.len()].copy_from_slice(word);
+            sum ^ u32::from_le_bytes(whole)
+        });
+        sector[0] = 42;
+        let fields = [0, 490, next, sum ^ 490 ^ next ^ 0xD1 ^ generation, 0];
+        for (field, place) in fields.iter().zip(sector[1..21].chunks_mut(4)) {
+            place.copy_from_slice(&field.to_le_bytes());
+        }
+        sector[21] = 0xD1;
+        bytes.extend(sector);
+    }
+    bytes.resize((8 + 128) * 512, 0xDA);
     bytes
 }
 
