@@ -4,8 +4,13 @@ use super::database::one_bit;
 use super::read::{Meter, visit_units};
 use super::report::{Damage, FileReport, Unit};
 use crate::error::JetErr;
-use crate::format::{LogBody, LogDamage, LogDamageKind, LogHeader, LogScan, LogVerdict, SEGMENT_LEN};
+use crate::format::{
+    LegacyTail, LegacyVerdict, LogBody, LogDamage, LogDamageKind, LogHeader, LogScan, LogVerdict, SEGMENT_LEN,
+};
 use crate::io::File;
+
+/// The longest log of version 7 that is read: twice what an engine makes (section 1.2).
+const LEGACY_MOST: usize = 64 << 20;
 
 /// Checks a log with a good header. Returns the sum of its segments, which the next generation's header has; `None`
 /// if the log has none or is damaged.
@@ -19,9 +24,7 @@ pub(super) fn check_log(
     match header.body() {
         Ok(LogBody::Segments) => check_segments(file, header, meter, report),
         Ok(LogBody::ChecksumRecords) => {
-            report
-                .notes
-                .push("checksum records of version 7 are not checked yet".to_owned());
+            check_ranges(file, header, report);
             meter.add(report.len);
             None
         }
@@ -92,6 +95,33 @@ fn check_segments(
     let verdict = scan.finish();
     report_verdict(&verdict, report);
     (verdict.is_sound() && report.damaged == 0).then_some(verdict.segments_checksum)
+}
+
+/// A log of version 7: its ranges can lie anywhere, so the whole file is needed at once.
+fn check_ranges(file: &dyn File, header: &LogHeader, report: &mut FileReport) {
+    report.unit = Unit::Ranges;
+    let len = header.file_len().min(report.len);
+    let Some(len) = usize::try_from(len).ok().filter(|&len| len <= LEGACY_MOST) else {
+        let what = format!("a log of version 7 has {} MiB at most", LEGACY_MOST >> 20);
+        return report.add(damage(0, false, JetErr::LogFileCorrupt, what));
+    };
+    let mut bytes = vec![0; len];
+    if let Err(error) = file.read_exact_at(&mut bytes, 0) {
+        let what = format!("cannot be read: {error}");
+        return report.add(damage(0, false, JetErr::from_io(&error), what));
+    }
+    let verdict = LegacyVerdict::scan(header, &bytes);
+    report.checked = verdict.verified.len() as u64;
+    for range in &verdict.damaged {
+        report.checked += 1;
+        let what = format!("{} bytes have no right checksum", range.len());
+        report.add(damage(range.start as u64, false, JetErr::LogFileCorrupt, what));
+    }
+    if let LegacyTail::Torn { at, .. } = verdict.tail {
+        report
+            .notes
+            .push(format!("offset {at:#x}: the last write was torn by a crash"));
+    }
 }
 
 fn report_verdict(verdict: &LogVerdict, report: &mut FileReport) {

@@ -5,8 +5,8 @@ use crate::mutate::mutate;
 use crate::parsers::{KIB, Parser};
 use jetfs::format::checksum::{check_segment, header_checksum, stamp_segment};
 use jetfs::format::{
-    AttachList, Attachment, BackupInfo, Checkpoint, DbmsParam, FlushMapHeader, LogHeader, LogPosition,
-    PageSize, Signature, Trailer, check_flush_map_page,
+    AttachList, Attachment, BackupInfo, Checkpoint, DbmsParam, FlushMapHeader, LegacyVerdict, LogHeader,
+    LogPosition, LogVersion, PageSize, Signature, Trailer, check_flush_map_page,
 };
 
 /// All of them.
@@ -65,7 +65,42 @@ pub(crate) fn all(samples: &Samples) -> Vec<Parser> {
             memory_most: 64 * KIB,
             memory_factor: 8,
         },
+        Parser {
+            name: "legacy-log",
+            inputs: vec![own_legacy_log()],
+            mutate,
+            stamp: None,
+            parse: scan_legacy,
+            memory_most: 64 * KIB,
+            memory_factor: 64,
+        },
     ]
+}
+
+/// The version 7 of a log of no particular contents, with one checksum record.
+fn own_legacy_log() -> Vec<u8> {
+    let mut header = LogHeader::new(5, 16, Signature::default(), own_dbms_param()).unwrap();
+    (header.sector_size, header.header_sectors) = (512, 8);
+    header.set_version(LogVersion {
+        major: 7,
+        minor: 3704,
+        update_major: 15,
+        update_minor: 0,
+    });
+    let mut log = header.encode();
+    log.resize(8192, 0);
+    log[4096] = 42;
+    log[4101] = 100;
+    log[4117] = 0xd1;
+    log
+}
+
+/// Chains of checksum records, whatever the header says of the version.
+fn scan_legacy(bytes: &[u8]) {
+    if let Ok(header) = LogHeader::read(&own_legacy_log()) {
+        let verdict = LegacyVerdict::scan(&header, bytes);
+        assert!(verdict.damaged.iter().all(|range| range.end <= bytes.len()));
+    }
 }
 
 /// Makes the XOR checksum of a header of `len` bytes right.
