@@ -9,11 +9,11 @@ mod samples;
 mod skipped;
 mod tree;
 
-pub(crate) use command::{Ended, jetfs, program, python, run, shell};
+pub(crate) use command::{Ended, jetfs, program, python, run, shell, tool_is_missing};
 pub(crate) use damage::{Bits, flip_bit, overwrite, seeded};
 pub(crate) use mount::{Mount, MountOptions};
 pub(crate) use samples::{Samples, Set, is_ese_name};
-pub(crate) use skipped::skip;
+pub(crate) use skipped::{measured, skip};
 pub(crate) use tree::{Fingerprint, copy_set, fingerprint, names_in, sha256};
 
 use std::path::{Path, PathBuf};

@@ -56,6 +56,9 @@ impl Samples {
         let mut sets = Vec::new();
         collect_sets(&self.root, "", &mut sets);
         collect_sets(&self.cache, "", &mut sets);
+        for set in &mut sets {
+            set.name = without_archive_size(&set.name);
+        }
         sets.sort_by(|a, b| a.name.cmp(&b.name));
         assert!(
             sets.len() > 30,
@@ -121,6 +124,17 @@ fn collect_sets(dir: &Path, name: &str, sets: &mut Vec<Set>) {
         if path.is_dir() {
             collect_sets(&path, format!("{name}/{entry}").trim_start_matches('/'), sets);
         }
+    }
+}
+
+/// `a.tar.xz-123/b` is the set `a.tar.xz/b`: the size only tells one archive from its successor.
+fn without_archive_size(name: &str) -> String {
+    match name.split_once(".tar.xz-") {
+        Some((archive, rest)) => format!(
+            "{archive}.tar.xz{}",
+            rest.trim_start_matches(|c: char| c.is_ascii_digit())
+        ),
+        None => name.to_owned(),
     }
 }
 
