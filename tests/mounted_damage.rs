@@ -435,6 +435,7 @@ fn a_damaged_log_is_refused_where_it_is_damaged_and_the_other_logs_stay_readable
                 "{other}"
             );
         }
+        drop(file);
         mount.umount().exits(6);
     }
 }

@@ -20,13 +20,11 @@ pub(crate) fn of_tree(error: &TreeError) -> Errno {
 }
 
 /// The errno of a `JET_err`. What is damaged, has ended or is a defect is EIO: nobody may take it for data or for an
-/// empty directory.
+/// empty directory. So is a listed file that is gone from the source: rsync takes ENOENT for a file that vanished in
+/// the ordinary course of things.
 pub(crate) fn of_jet_err(code: JetErr) -> Errno {
     use JetErr::*;
     match code {
-        FileNotFound | MissingFileToBackup | MissingLogFile | DatabaseNotFound | ObjectNotFound => {
-            Errno::ENOENT
-        }
         InvalidBackupSequence | BackupInProgress | BackupNotAllowedYet | DatabaseInUse | DatabaseLocked => {
             Errno::EBUSY
         }
@@ -57,6 +55,12 @@ mod tests {
     fn a_wrong_phase_is_ebusy_and_an_ended_backup_eio() {
         assert_eq!(of_jet_err(JetErr::InvalidBackupSequence), Errno::EBUSY);
         assert_eq!(of_jet_err(JetErr::NoBackup), Errno::EIO);
+    }
+
+    #[test]
+    fn a_listed_file_that_is_gone_from_the_source_is_eio() {
+        assert_eq!(of_jet_err(JetErr::FileNotFound), Errno::EIO);
+        assert_eq!(of_tree(&TreeError::NotFound), Errno::ENOENT);
     }
 
     #[test]
