@@ -8,13 +8,13 @@ usage() {
 Usage: backup-rsync.sh [OPTIONS] SOURCE DEST
 
 Mounts SOURCE (the directory of an instance that nobody has open, or one ESE file) with jetfs, copies the mount
-to the directory DEST with rsync, verifies the copy, and unmounts. Files that SOURCE no longer has are deleted
-from DEST, but only after everything else was copied.
+to the directory DEST with rsync, verifies the copy, and unmounts. DEST must be new, empty, or an earlier backup.
+Files that SOURCE no longer has are deleted from it, but only after everything else was copied. While it is not
+complete, DEST has no backup.json.
 
 Options:
   --mount-option ARG  an argument for `jetfs mount`, for example --mount-option=--log-dir=/data/logs (may be repeated)
   --rsync-option ARG  an argument for rsync, for example --rsync-option=--bwlimit=10m (may be repeated)
-  --keep              do not delete from DEST what SOURCE no longer has
   --no-verify         do not read the copy again to verify it
   -v, --verbose       say what is being done
   -h, --help          this text
@@ -39,7 +39,6 @@ jetfs=${JETFS:-jetfs}
 rsync=${RSYNC:-rsync}
 mount_options=()
 rsync_options=()
-keep=no
 verify=yes
 verbose=no
 mount_point=
@@ -52,7 +51,6 @@ read_arguments() {
             --mount-option=*) mount_options+=("${1#*=}") ;;
             --rsync-option) rsync_options+=("${2?"$1 needs an argument"}"); shift ;;
             --rsync-option=*) rsync_options+=("${1#*=}") ;;
-            --keep) keep=yes ;;
             --no-verify) verify=no ;;
             -v | --verbose) verbose=yes ;;
             -h | --help) usage; exit 0 ;;
@@ -130,22 +128,34 @@ fsync_option() { "$rsync" --help 2>/dev/null | grep -q -- '--fsync' && echo --fs
 
 # rsync from inside the mount: were it unmounted meanwhile, `.` would still be the dead mount, which gives errors,
 # and never the empty directory below it.
-rsync_from_inside() (
+# Runs in a process of its own, which becomes rsync.
+rsync_from_inside() {
     cd -- "$mount_point" && [ -s backup.json ] || exit 5
     exec "$rsync" "$@" ./ "$dest/"
-)
+}
 
-# Copies first, deletes only when that went well. With an error rsync deletes nothing.
+# Takes DEST's backup.json away until the copy is complete. What is no backup is not mirrored over.
+begin_copy() {
+    local marker=$dest/backup.json.incomplete
+    if [ -e "$dest/backup.json" ]; then
+        mv -- "$dest/backup.json" "$marker" || die 1 "cannot write to $dest"
+    elif [ -z "$(find "$dest" -mindepth 1 -print -quit)" ]; then
+        touch -- "$marker" || die 1 "cannot write to $dest"
+    elif [ ! -e "$marker" ]; then
+        die 3 "$dest holds something that is no backup, and what SOURCE does not have would be deleted from it"
+    fi
+}
+
+# First everything but backup.json; when that went well, backup.json and the deletions. With an error rsync deletes
+# nothing.
 copy() {
     local options fsync
     fsync=$(fsync_option)
     options=(--archive ${fsync:+"$fsync"} "${rsync_options[@]}")
     say "copying to $dest"
-    interruptible rsync_from_inside "${options[@]}" || explain_failed_copy $?
+    interruptible rsync_from_inside "${options[@]}" --exclude=/backup.json || explain_failed_copy $?
     assert_answers
-    if [ "$keep" = no ]; then
-        interruptible rsync_from_inside "${options[@]}" --delete-after || explain_failed_copy $?
-    fi
+    interruptible rsync_from_inside "${options[@]}" --delete-after || explain_failed_copy $?
     [ -n "$fsync" ] || sync --file-system -- "$dest" || die 1 "cannot synchronise $dest"
 }
 
@@ -199,6 +209,7 @@ trap 'interrupted TERM' TERM
 trap 'interrupted HUP' HUP
 
 mount_source
+begin_copy
 copy
 [ "$verify" = no ] || verify_copy
 end_backup

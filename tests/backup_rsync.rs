@@ -109,6 +109,10 @@ impl Backup {
         let names = names_in(self.dest.path());
         assert!(names.contains(&"edb0000FFFF.log".to_owned()), "{names:?}");
         assert!(names.contains(&"test.edb".to_owned()), "{names:?}");
+        assert!(
+            !names.contains(&"backup.json".to_owned()),
+            "it is no complete set: {names:?}"
+        );
     }
 
     fn assert_copied(&self) {
@@ -129,19 +133,21 @@ fn a_backup_is_a_verified_copy_and_the_next_one_follows_the_source() {
     };
     let backup = Backup::of(&samples, "genuine-4k/clean").with_earlier_backup();
     backup.assert_copied();
-    let ended = backup.run(&["--keep"]).succeeds();
+    let ended = backup.run(&[]).succeeds();
     assert_eq!(
         (ended.stdout.as_str(), ended.stderr.as_str()),
         ("", ""),
         "quiet when all is well"
     );
-    backup.assert_nothing_was_deleted();
-    backup.run(&["--verbose"]).succeeds();
     assert!(
         !backup.dest.path().join("edb0000FFFF.log").exists(),
         "what the source no longer has is deleted"
     );
     backup.assert_copied();
+    let mut wanted = names_in(backup.source.path());
+    wanted.push("backup.json".into());
+    wanted.sort();
+    assert_eq!(names_in(backup.dest.path()), wanted);
     run(jetfs().arg("verify").arg(backup.dest.path())).succeeds();
 }
 
@@ -151,7 +157,6 @@ fn a_wrong_command_line_is_2_and_help_is_complete() {
     for option in [
         "--mount-option",
         "--rsync-option",
-        "--keep",
         "--no-verify",
         "--verbose",
         "Exit codes",
@@ -175,6 +180,34 @@ fn a_destination_inside_of_the_source_is_refused() {
     let missing = run(program(Backup::script()).args(["/no/such/source", "/no/such/dest"]));
     assert_ne!(missing.code, Some(0));
     assert!(!Path::new("/no/such").exists(), "nothing is created for it");
+}
+
+#[test]
+fn a_destination_that_is_no_backup_is_left_alone() {
+    let Some(samples) = Samples::find("a_destination_that_is_no_backup") else {
+        return;
+    };
+    let backup = Backup::of(&samples, "esedb-4k");
+    fs::write(backup.dest.path().join("letter.txt"), "Dear").unwrap();
+    backup.run(&[]).exits(3).complains("no backup");
+    assert_eq!(names_in(backup.dest.path()), ["letter.txt"]);
+}
+
+#[test]
+fn a_copy_that_was_cut_off_has_no_manifest_and_the_next_run_completes_it() {
+    let Some(samples) = Samples::find("a_copy_that_was_cut_off") else {
+        return;
+    };
+    let backup = Backup::of(&samples, "esedb-4k");
+    let mut command = backup.instead_of_rsync("\"$real\" --exclude=text.edb \"$@\"; exit 12");
+    backup
+        .run_with(&mut command)
+        .exits(1)
+        .complains("rsync ended with 12");
+    assert!(!backup.dest.path().join("backup.json").exists());
+    assert!(backup.dest.path().join("basic.edb").exists());
+    backup.run(&[]).succeeds();
+    backup.assert_copied();
 }
 
 /// A stand-in's line that kills the mount's process.
