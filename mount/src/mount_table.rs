@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
+use nix::sys::statvfs::statvfs;
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -87,15 +88,10 @@ pub(crate) fn canonical(path: &Path) -> io::Result<PathBuf> {
     })
 }
 
-/// Whether the process behind a mount is gone.
+/// Whether the process behind a mount is gone. Asked by statfs, since the kernel may answer stat from memory.
 pub(crate) fn is_dead(mount_point: &Path) -> bool {
-    match fs::metadata(mount_point) {
-        Err(error) => {
-            let number = error.raw_os_error();
-            number == Some(Errno::ENOTCONN as i32) || number == Some(Errno::ECONNABORTED as i32)
-        }
-        Ok(_) => false,
-    }
+    let answer = statvfs(mount_point);
+    matches!(answer, Err(Errno::ENOTCONN | Errno::ECONNABORTED))
 }
 
 /// Why unmounting did not work.

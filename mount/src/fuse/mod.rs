@@ -3,6 +3,9 @@
 //! A panic in a handler is caught: its reply is dropped, which answers EIO, and the log says so. Every call that
 //! would modify something answers EROFS (the mount is read-only as well, so they hardly ever come).
 
+#[cfg(test)]
+mod tests;
+
 use crate::errno;
 use crate::event::Event;
 use crate::tree::{Attributes, Inode, Kind, Opened, Tree, TreeError};
