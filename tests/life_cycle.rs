@@ -1,6 +1,7 @@
 //! The life of a mount: its beginning, its end, and every way in which it can go wrong in between.
 #![cfg(test)]
 
+#[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "small numbers of the test's own")]
 #[path = "support/random_tables.rs"]
 mod random_tables;
 #[allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
@@ -439,7 +440,8 @@ fn refused_damage_is_eio_reported_and_the_exit_code_of_umount() {
         let at = (good + 1) * 4096;
         let mut bytes = [0; 4096];
         file.read_exact_at(&mut bytes, at).unwrap();
-        assert_eq!(bytes[..], plain[at as usize..at as usize + 4096]);
+        let skip = usize::try_from(at).unwrap();
+        assert!(bytes[..] == plain[skip..skip + 4096]);
     }
     drop(file);
     let finding = mount.status()["findings"][0].clone();
