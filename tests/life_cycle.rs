@@ -1,7 +1,11 @@
 //! The life of a mount: its beginning, its end, and every way in which it can go wrong in between.
 #![cfg(test)]
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "small numbers of the test's own")]
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "small numbers of the test's own"
+)]
 #[path = "support/random_tables.rs"]
 mod random_tables;
 #[allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
