@@ -6,7 +6,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -35,7 +35,8 @@ fn stat_of(metadata: &fs::Metadata) -> io::Result<FileStat> {
 impl FileSystem for RealFileSystem {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         let mut options = fs::OpenOptions::new();
-        options.read(true);
+        // A pipe that took the place of a file must not make the opening wait for a writer.
+        options.read(true).custom_flags(nix::libc::O_NONBLOCK);
         match mode {
             OpenMode::ReadOnly => {}
             OpenMode::ReadWrite => {
@@ -151,5 +152,19 @@ impl Clock for RealClock {
 
     fn sleep(&self, duration: Duration) {
         std::thread::sleep(duration);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opening_a_pipe_without_a_writer_does_not_wait() {
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("edb.log");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR).unwrap();
+        let file = RealFileSystem.open(&pipe, OpenMode::ReadOnly).unwrap();
+        assert_eq!(file.stat().unwrap().kind, FileKind::Other);
     }
 }
