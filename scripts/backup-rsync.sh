@@ -174,7 +174,7 @@ explain_failed_copy() {
 
 verify_copy() {
     say "verifying $dest"
-    interruptible "$jetfs" verify "$dest" >"$report" 2>&1
+    interruptible "$jetfs" verify --require-manifest "$dest" >"$report" 2>&1
     local code=$?
     if [ "$code" -ne 0 ]; then
         cat -- "$report" >&2

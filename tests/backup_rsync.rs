@@ -266,6 +266,7 @@ fn a_full_destination_fails_and_leaves_the_earlier_files() {
     if shell("mount -t tmpfs -o size=2m none \"$1\"", [backup.dest.path()]).code != Some(0) {
         return skip("a_full_destination", "needs root");
     }
+    fs::write(backup.dest.path().join("backup.json"), "{}").unwrap();
     fs::write(
         backup.dest.path().join("edb0000FFFF.log"),
         "of the earlier backup",

@@ -1,0 +1,167 @@
+#!/usr/bin/env bash
+# Measures the mount side by side with the plain file, and writes docs/benchmarks/mount.md.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage() {
+    cat <<'USAGE'
+Usage: scripts/bench.sh [--size SIZE] [--rounds N] [--dir DIR] [--copy-to DIR] [--no-report]
+
+Makes a database of SIZE (default 2GiB) in DIR (default target/bench), reads it often enough to be in the page
+cache, and measures N rounds (default 5) of: dd on the plain file; dd through a new mount (verified); dd again
+(kernel cache); dd under --trust-source (passthrough, where root and the kernel allow it); rsync -a of the plain
+directory and of the mount to --copy-to DIR (default /dev/shm if it has room, so that no disk is measured);
+the time of `jetfs mount`; the peak anonymous memory of the mount process while rsync copies.
+Writes medians and ratios to docs/benchmarks/mount.md unless --no-report. Run it as root on an idle machine.
+USAGE
+}
+
+size=2GiB
+rounds=5
+dir=target/bench
+copy_to=
+report=docs/benchmarks/mount.md
+while [ $# -gt 0 ]; do
+    case $1 in
+        --size) size=$2; shift ;;
+        --rounds) rounds=$2; shift ;;
+        --dir) dir=$2; shift ;;
+        --copy-to) copy_to=$2; shift ;;
+        --no-report) report= ;;
+        -h | --help) usage; exit 0 ;;
+        *) usage >&2; exit 2 ;;
+    esac
+    shift
+done
+
+cargo build --quiet --release
+jetfs=$PWD/target/release/jetfs
+mkdir -p "$dir"
+dir=$(realpath "$dir")
+instance=$dir/instance-$size
+if [ ! -d "$instance" ]; then
+    rm -rf "$instance.new"
+    "$jetfs" demo --size "$size" --keep "$instance.new" --no-mount
+    mv "$instance.new" "$instance"
+fi
+database=$(find "$instance" -name '*.edb' -size +1M -print -quit)
+source=$(dirname "$database")
+name=$(basename "$database")
+bytes=$(stat --format %s "$database")
+
+if [ -z "$copy_to" ]; then
+    copy_to=$dir
+    if [ "$(df --output=avail -B1 /dev/shm 2>/dev/null | tail -1)" -gt $((bytes + bytes / 4)) ] 2>/dev/null; then
+        copy_to=/dev/shm
+    fi
+fi
+copy=$(mktemp -d "$copy_to/jetfs-bench.XXXXXX")
+mount_point=$dir/mnt
+mkdir -p "$mount_point"
+
+clean_up() {
+    trap - EXIT
+    findmnt --noheadings --mountpoint "$mount_point" >/dev/null && "$jetfs" umount "$mount_point" >/dev/null 2>&1
+    rm -rf "$copy"
+    rm -f "$dir"/sample.*
+}
+trap clean_up EXIT
+trap 'exit 1' INT TERM
+
+now() { date +%s%N; }
+# measure NAME COMMAND...: adds the microseconds of a run to the samples of NAME.
+measure() {
+    local what=$1 begun
+    shift
+    begun=$(now)
+    "$@"
+    echo $((($(now) - begun) / 1000)) >>"$dir/sample.$what"
+}
+# The median of NAME, in microseconds.
+median() { sort -n "$dir/sample.$1" | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : int((v[NR / 2] + v[NR / 2 + 1]) / 2) }'; }
+
+read_all() { dd if="$1" of=/dev/null bs=1M status=none; }
+mount_it() { "$jetfs" mount --quiet "$@" "$source" "$mount_point"; }
+umount_it() { "$jetfs" umount "$mount_point" >/dev/null 2>&1; }
+copy_all() {
+    rsync --archive "$1/" "$copy/out/"
+}
+daemon_pid() { "$jetfs" status --json "$mount_point" | sed -n 's/^  "pid": \([0-9]*\),.*/\1/p'; }
+
+# Peak of RssAnon in KiB while a command runs.
+anonymous_peak() {
+    local pid peak=0 now_kib child
+    pid=$(daemon_pid)
+    "$@" &
+    child=$!
+    while kill -0 "$child" 2>/dev/null; do
+        now_kib=$(awk '/^RssAnon/ { print $2 }' "/proc/$pid/status")
+        [ "$now_kib" -le "$peak" ] || peak=$now_kib
+        sleep 0.05
+    done
+    wait "$child"
+    echo "$peak" >>"$dir/sample.anonymous_kib"
+}
+
+rm -f "$dir"/sample.*
+read_all "$database"
+for ((round = 1; round <= rounds; round++)); do
+    echo "round $round of $rounds"
+    measure plain read_all "$database"
+    measure mount mount_it
+    measure first read_all "$mount_point/$name"
+    measure second read_all "$mount_point/$name"
+    umount_it
+
+    mount_it --trust-source
+    measure trusted_first read_all "$mount_point/$name"
+    measure trusted read_all "$mount_point/$name"
+    umount_it
+
+    rm -rf "${copy:?}/out"
+    measure rsync_plain copy_all "$source"
+    rm -rf "${copy:?}/out"
+    mount_it
+    measure rsync_mount anonymous_peak copy_all "$mount_point"
+    umount_it
+done
+
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
+speed() { awk -v us="$1" -v bytes="$bytes" 'BEGIN { printf "%.2f", bytes / 1073741824 / (us / 1e6) }'; }
+# row TEXT NAME TARGET: a read against dd on the plain file.
+row() { echo "| $1 | $(speed "$(median "$2")") GiB/s | $(ratio "$(median plain)" "$(median "$2")") | $3 |"; }
+peak_mib=$(sort -n "$dir/sample.anonymous_kib" | tail -1 | awk '{ printf "%.1f", $1 / 1024 }')
+
+results() {
+    cat <<RESULTS
+# The mount against the plain file
+
+Written by \`scripts/bench.sh --size $size --rounds $rounds\`; medians of $rounds rounds, each of which measures everything once.
+
+* Date: $(date -u +%Y-%m-%d), commit $(git rev-parse --short HEAD)
+* Machine: $(nproc) cores, $(awk '/^model name/ { sub(/^[^:]*: /, ""); print; exit }' /proc/cpuinfo), $(awk '/^MemTotal/ { printf "%d GiB", $2 / 1048576 + 0.5 }' /proc/meminfo), Linux $(uname -r), as $(id -un)
+* Load when it ended: $(cut -d' ' -f1-3 /proc/loadavg)
+* Database: $name, $bytes bytes, in the page cache; rsync copies to $copy_to
+
+| what | speed | against dd on the plain file | wanted |
+|---|---|---|---|
+| dd on the plain file | $(speed "$(median plain)") GiB/s | 1.00 | |
+$(row "first read through the mount, verified page by page" first "at least 0.27")
+$(row "second read, from the kernel's cache" second "at least 0.7")
+$(row "first read under --trust-source, verified before" trusted_first "")
+$(row "later read under --trust-source, passed through" trusted "at least 0.9")
+
+| what | measured | wanted |
+|---|---|---|
+| rsync -a of the mount against rsync -a of the plain directory | $(ratio "$(median rsync_mount)" "$(median rsync_plain)") times as long | at most 1.3 |
+| \`jetfs mount\` until the mount answers | $(($(median mount) / 1000)) ms | under 50 ms |
+| highest anonymous memory of the mount process while rsync copies | $peak_mib MiB | under 64 MiB |
+RESULTS
+}
+
+results
+if [ -n "$report" ]; then
+    mkdir -p "$(dirname "$report")"
+    results >"$report"
+    echo "wrote $report"
+fi
