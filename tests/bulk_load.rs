@@ -18,9 +18,10 @@ mod page_census;
 #[path = "support/random_tables.rs"]
 mod random_tables;
 
-use jetfs::format::{LogTime, PageSize};
-use jetfs::io::RealFileSystem;
+use jetfs::format::{LogTime, PageSize, Value};
+use jetfs::io::{FileSystem, OpenMode, RealFileSystem};
 use jetfs::store::bulk_load::{BulkLoad, BulkLoadOptions, Cell};
+use jetfs::store::{Database, Schema, Table};
 use page_census::PageCensus;
 use random_tables::{RandomTable, random_tables};
 use std::path::{Path, PathBuf};
@@ -75,6 +76,51 @@ fn an_abandoned_load_leaves_nothing_behind() {
     load.table(&table.schema, table.rows.iter().cloned()).unwrap();
     drop(load);
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_own_reader_reads_the_same_rows() {
+    let directory = tempfile::tempdir().unwrap();
+    for (size, seed) in SIZES.into_iter().zip(20_u64..) {
+        let tables = random_tables(seed, 6, 1200);
+        let path = directory.path().join(format!("{}.edb", size.bytes()));
+        write(&path, size, &tables);
+        let file = RealFileSystem.open(&path, OpenMode::ReadOnly).unwrap();
+        let database = Database::open(file, &path).unwrap();
+        let schema = Schema::load(&database).unwrap();
+        assert!(schema.damage.is_none());
+        for written in &tables {
+            let table = Table::open(&database, &schema, &written.schema.name).unwrap();
+            let read: Vec<_> = table.rows().unwrap().map(Result::unwrap).collect();
+            assert_eq!(
+                read.len(),
+                written.rows.len(),
+                "{size}, seed {seed}, {}",
+                written.schema.name
+            );
+            for (row, cells) in read.iter().zip(&written.rows) {
+                for (cell, column) in cells.iter().zip(&written.schema.columns) {
+                    let mut columns = table.columns().iter();
+                    let at = columns.position(|read| read.schema.name == column.name).unwrap();
+                    let value =
+                        |bytes: &Vec<u8>| Value::read(column.kind, column.code_page, bytes.clone()).unwrap();
+                    let expected = match cell.values() {
+                        [] => Value::Null,
+                        [one] => value(one),
+                        many => Value::Multi(many.iter().map(value).collect()),
+                    };
+                    // Compared as text, since not every float equals itself.
+                    let found = row.values[at].as_ref().unwrap();
+                    assert_eq!(
+                        found.to_string(),
+                        expected.to_string(),
+                        "{size}, seed {seed}, {}",
+                        column.name
+                    );
+                }
+            }
+        }
+    }
 }
 
 #[test]
