@@ -1,17 +1,7 @@
 //! Databases that the bulk load writes, judged by the invariants of pages and space, and by readers that others wrote
 //! (libesedb, dissect.database, impacket; scripts in `tests/readers`). They need Python modules; where those are
 //! missing the test says so and passes, unless JETFS_REQUIRE_READERS=1.
-
-#![allow(
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::cast_possible_truncation,
-    clippy::cast_possible_wrap,
-    reason = "tests fail by panicking, and say what they skip"
-)]
+#![cfg(test)]
 
 #[path = "support/page_census.rs"]
 mod page_census;

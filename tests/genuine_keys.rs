@@ -1,13 +1,6 @@
 //! Keys made by `format::key` against those that the genuine engine stored: every entry of the indexes of the sets
 //! `types` (files `*.idx`), but those over several values of a column, parts of a value, or a condition.
-
-#![allow(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "tests fail by panicking, and say what they skip"
-)]
+#![cfg(test)]
 
 use jetfs::format::{ColumnClass, IndexFlags, KeyRules, KeySegment, KeyWriter, SegmentFlags, Value};
 use jetfs::io::{FileSystem, OpenMode, RealFileSystem};

@@ -1,4 +1,5 @@
 //! `jetfs demo` and `jetfs info` as a user runs them.
+#![cfg(test)]
 
 #[allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
 mod support;

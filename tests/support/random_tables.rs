@@ -101,7 +101,7 @@ fn random_row(rng: &mut StdRng, schema: &TableSchema, id: usize) -> Row {
         .iter()
         .enumerate()
         .map(|(at, column)| match at {
-            0 => Cell::One((id as i64 * 7 - 300).to_le_bytes().to_vec()),
+            0 => Cell::One((i64::try_from(id).unwrap() * 7 - 300).to_le_bytes().to_vec()),
             _ if rng.random_bool(0.25) => Cell::Null,
             _ if !column.flags.is_empty() => {
                 let count = rng.random_range(1..5);

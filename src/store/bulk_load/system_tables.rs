@@ -7,9 +7,9 @@ use super::table::{SYSTEM_ROOT, single_page};
 use super::tree::TreeWriter;
 use crate::error::JetResult;
 use crate::format::{
-    CatalogDetail, CatalogRow, ColumnFlags, ColumnType, DEFAULT_KEY_MOST, Extent, FixedField, FormatError,
-    FreeSpace, IndexFlags, IndexSegment, KeyRules, KeySegment, KeyWriter, PageFlags, PageSize, PageWriter,
-    RecordWriter, SpaceFlags, SpaceHeader, TableFlags, TaggedField, TaggedValue,
+    CATALOG_COLUMNS, CatalogDetail, CatalogRow, ColumnFlags, ColumnType, DEFAULT_KEY_MOST, Extent,
+    FixedField, FormatError, FreeSpace, IndexFlags, IndexSegment, KeyRules, KeySegment, KeyWriter, PageFlags,
+    PageSize, PageWriter, RecordWriter, SpaceFlags, SpaceHeader, TableFlags, TaggedField, TaggedValue,
 };
 
 /// Pages that stand at fixed places; the first free one for user tables is the next.
@@ -261,42 +261,6 @@ fn write_locales(file: &mut PageFile) -> JetResult<()> {
     )
 }
 
-/// Name, type, NotNull of the catalog's own columns: fixed, variable, tagged (section 6.2).
-const FIXED_COLUMNS: [(&str, ColumnType, bool); 12] = [
-    ("ObjidTable", ColumnType::Long, true),
-    ("Type", ColumnType::Short, true),
-    ("Id", ColumnType::Long, true),
-    ("ColtypOrPgnoFDP", ColumnType::Long, true),
-    ("SpaceUsage", ColumnType::Long, true),
-    ("Flags", ColumnType::Long, true),
-    ("PagesOrLocale", ColumnType::Long, true),
-    ("RootFlag", ColumnType::Bit, false),
-    ("RecordOffset", ColumnType::Short, false),
-    ("LCMapFlags", ColumnType::Long, false),
-    ("KeyMost", ColumnType::UnsignedShort, false),
-    ("LVChunkMax", ColumnType::Long, false),
-];
-const VARIABLE_COLUMNS: [(&str, ColumnType, bool); 10] = [
-    ("Name", ColumnType::Text, true),
-    ("Stats", ColumnType::Binary, false),
-    ("TemplateTable", ColumnType::Text, false),
-    ("DefaultValue", ColumnType::Binary, false),
-    ("KeyFldIDs", ColumnType::Binary, false),
-    ("VarSegMac", ColumnType::Binary, false),
-    ("ConditionalColumns", ColumnType::Binary, false),
-    ("TupleLimits", ColumnType::Binary, false),
-    ("Version", ColumnType::Binary, false),
-    ("SortID", ColumnType::Binary, false),
-];
-const TAGGED_COLUMNS: [(&str, ColumnType, bool); 6] = [
-    ("CallbackData", ColumnType::LongBinary, false),
-    ("CallbackDependencies", ColumnType::LongBinary, false),
-    ("SeparateLV", ColumnType::LongBinary, false),
-    ("SpaceHints", ColumnType::LongBinary, false),
-    ("SpaceDeferredLVHints", ColumnType::LongBinary, false),
-    ("LocaleName", ColumnType::LongBinary, false),
-];
-
 /// The entries of all system tables.
 fn system_catalog(objids_root: u32) -> Vec<CatalogRow> {
     let catalog_flags = TableFlags::SYSTEM | TableFlags::FIXED_DDL;
@@ -342,21 +306,21 @@ fn system_catalog(objids_root: u32) -> Vec<CatalogRow> {
 }
 
 fn catalog_columns(table: u32) -> impl Iterator<Item = CatalogRow> {
-    let fixed = FIXED_COLUMNS.iter().zip(1..);
-    let variable = VARIABLE_COLUMNS.iter().zip(128..);
-    let tagged = TAGGED_COLUMNS.iter().zip(256..);
-    fixed
-        .chain(variable)
-        .chain(tagged)
-        .map(move |(&(name, kind, not_null), id)| {
-            let mut flags = ColumnFlags::empty();
-            flags.set(ColumnFlags::NOT_NULL, not_null);
-            // Genuine catalogs give each of their own columns this code page and this offset.
-            CatalogRow {
-                pages_or_locale: 1252,
-                ..column_row(table, id, name, kind, (flags, 4))
-            }
-        })
+    CATALOG_COLUMNS.iter().map(move |column| {
+        let mut flags = ColumnFlags::empty();
+        flags.set(ColumnFlags::NOT_NULL, column.not_null);
+        // Genuine catalogs give each of their own columns this code page and this offset.
+        CatalogRow {
+            pages_or_locale: 1252,
+            ..column_row(
+                table,
+                u32::from(column.id.0),
+                column.name,
+                column.kind,
+                (flags, 4),
+            )
+        }
+    })
 }
 
 fn objids_catalog(root: u32) -> Vec<CatalogRow> {
