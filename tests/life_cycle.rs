@@ -530,6 +530,40 @@ fn a_log_file_has_what_readers_were_refused() {
 }
 
 #[test]
+fn a_trusted_source_is_verified_once_and_delivers_the_same_bytes() {
+    let source = source();
+    let mount = MountOptions::new(source.path()).arg("--trust-source").mount();
+    let plain = fs::read(source.path().join("a.edb")).unwrap();
+    let (mut first, second) = (
+        File::open(mount.file("a.edb")).unwrap(),
+        fs::read(mount.file("a.edb")).unwrap(),
+    );
+    let mut bytes = Vec::new();
+    first.read_to_end(&mut bytes).unwrap();
+    assert!(bytes == plain && second == plain);
+    assert_eq!(mount.status()["files"][0]["verified"], true);
+    drop(first);
+    mount.umount().succeeds();
+}
+
+#[test]
+fn a_trusted_source_with_damage_is_read_as_any_other() {
+    let source = source();
+    let path = source.path().join("a.edb");
+    let plain = fs::read(&path).unwrap();
+    flip_bit(&path, 9 * 4096 + 200, 0);
+    let mount = MountOptions::new(source.path()).arg("--trust-source").mount();
+    assert!(fs::read(mount.file("a.edb")).unwrap() == plain, "repaired");
+    assert_eq!(mount.status()["findings"][0]["outcome"], "repaired");
+    flip_bit(&path, 9 * 4096 + 900, 5);
+    // It changed since the mount.
+    drop(mount);
+    let mount = MountOptions::new(source.path()).arg("--trust-source").mount();
+    assert!(fs::read(mount.file("a.edb")).is_err());
+    mount.umount().exits(6);
+}
+
+#[test]
 fn memory_stays_bounded_while_many_read() {
     let source = source();
     let mount = Mount::of(source.path());

@@ -41,7 +41,8 @@ impl Args {
                 .advise("`jetfs status` lists the mounts.")
                 .into());
         }
-        let state = State::read(&mount_point)?;
+        // A state with an outcome is that of an earlier mount: this one belongs to another user.
+        let state = State::read(&mount_point)?.filter(|state| state.outcome.is_none());
         let dead = is_dead(&mount_point);
         // Nobody can be in the middle of reading a dead mount, but somebody may still stand in it.
         match unmount(&mount_point, dead) {

@@ -46,8 +46,8 @@ impl Tree {
         })
     }
 
-    /// `damaged` if a place was refused or served as it is, `complete` if every byte was read and found good (or
-    /// repaired), otherwise `partial`.
+    /// `damaged` if a place was refused or served as it is, `complete` if every byte was verified and is good (or
+    /// was repaired), otherwise `partial`.
     fn verified(&self, node: &FileNode) -> &'static str {
         let findings = self.session.source().findings().all();
         let own = findings.iter().filter(|finding| finding.file == node.file.name);
@@ -58,6 +58,9 @@ impl Tree {
             return "damaged";
         }
         let progress = self.session.progress();
+        if node.shared.is_verified() {
+            return "complete";
+        }
         match progress
             .iter()
             .any(|file| file.name == node.file.name && file.complete)

@@ -326,9 +326,13 @@ impl Tree {
 
     /// The files of the backup.
     pub(crate) fn files(&self) -> impl Iterator<Item = &SourceFile> {
+        self.file_nodes().map(|node| &node.file)
+    }
+
+    fn file_nodes(&self) -> impl Iterator<Item = &FileNode> {
         let nodes = self.names.values().filter_map(|inode| self.nodes.get(inode));
         nodes.filter_map(|node| match node {
-            Node::File(node) => Some(&node.file),
+            Node::File(node) => Some(node),
             _ => None,
         })
     }

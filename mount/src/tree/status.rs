@@ -2,10 +2,13 @@
 
 use super::Tree;
 use super::extended::generation;
+use super::node::FileNode;
 use jetfs::backup::{FileProgress, FileRole, Finding, JsonName, Outcome, PhaseName, json_time};
 use jetfs::format::PageSize;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -77,12 +80,15 @@ struct FileStatus {
     len: u64,
     delivered: u64,
     complete: bool,
+    /// Verified as a whole when it was opened; the kernel may read it by itself, and then nothing is counted.
+    verified: bool,
 }
 
 impl Tree {
     /// How the backup stands.
     pub(crate) fn status(&self) -> Status {
-        let progress = self.session.progress();
+        let progress = self.session.progress().into_iter();
+        let progress = progress.map(|file| (file.name.clone(), file)).collect();
         let findings = self.session.source().findings();
         Status {
             version: env!("CARGO_PKG_VERSION"),
@@ -90,7 +96,10 @@ impl Tree {
             mode: "at-rest",
             state: self.state(),
             started: json_time::to_text(self.about.started),
-            files: self.files().map(|file| file_status(file, &progress)).collect(),
+            files: self
+                .file_nodes()
+                .map(|node| file_status(node, &progress))
+                .collect(),
             findings: findings.all().iter().map(finding_json).collect(),
             findings_dropped: findings.dropped(),
             warnings: self.about.warnings.clone(),
@@ -219,8 +228,9 @@ fn counted(count: usize, what: &str) -> String {
     }
 }
 
-fn file_status(file: &jetfs::backup::SourceFile, progress: &[FileProgress]) -> FileStatus {
-    let own = progress.iter().find(|progress| progress.name == file.name);
+fn file_status(node: &FileNode, progress: &BTreeMap<OsString, FileProgress>) -> FileStatus {
+    let file = &node.file;
+    let own = progress.get(&file.name);
     FileStatus {
         name: JsonName(file.name.clone()),
         role: file.role,
@@ -228,6 +238,7 @@ fn file_status(file: &jetfs::backup::SourceFile, progress: &[FileProgress]) -> F
         len: file.len,
         delivered: own.map_or(0, |progress| progress.delivered),
         complete: own.is_some_and(|progress| progress.complete),
+        verified: node.shared.is_verified(),
     }
 }
 
