@@ -61,10 +61,14 @@ fn umount(point: &Path) -> Ended {
     run(jetfs().arg("umount").arg(point))
 }
 
-/// Waits until the mount process has ended.
+/// Waits until the mount process has ended, whether or not somebody has asked for its exit code.
 #[track_caller]
 fn gone(pid: u64) {
-    wait_until(|| !Path::new(&format!("/proc/{pid}")).exists());
+    let stat = || fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    wait_until(|| {
+        let stat = stat();
+        stat.is_empty() || stat.contains(") Z ")
+    });
 }
 
 #[track_caller]
