@@ -4,6 +4,8 @@
 #[allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
 mod support;
 
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 use support::{jetfs, overwrite, run, shell, temp_dir};
 
 fn demo_database(directory: &std::path::Path) -> std::path::PathBuf {
@@ -16,6 +18,25 @@ fn demo_database(directory: &std::path::Path) -> std::path::PathBuf {
 fn the_demo_needs_nothing_and_leaves_nothing_behind() {
     let directory = temp_dir();
     run(jetfs().arg("demo").env("TMPDIR", directory.path())).succeeds();
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn an_interrupted_demo_leaves_nothing_behind() {
+    let directory = temp_dir();
+    let mut demo = jetfs()
+        .args(["demo", "--size", "200MiB"])
+        .env("TMPDIR", directory.path())
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The first line comes after the database is written: the demo is in the middle of its story then.
+    let mut line = String::new();
+    let mut story = BufReader::new(demo.stdout.take().unwrap());
+    story.read_line(&mut line).unwrap();
+    shell(r#"kill -INT "$1""#, [demo.id().to_string()]).succeeds();
+    assert_eq!(demo.wait().unwrap().code(), Some(5), "{line}");
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 

@@ -7,6 +7,7 @@ mod errno;
 mod event;
 mod exit;
 mod fuse;
+mod interrupt;
 mod launch;
 mod logging;
 mod mount_helper;

@@ -2,6 +2,7 @@
 
 use crate::demo_database::{DemoTable, large_table, small_tables};
 use crate::exit::{Exit, Failure};
+use crate::interrupt::Interrupt;
 use crate::mount_point;
 use crate::mount_table;
 use crate::output::Output;
@@ -61,6 +62,7 @@ pub(crate) struct Args {
 /// What the steps share: where everything is, and the mounts to be ended whatever happens.
 struct Stage<'a> {
     output: &'a Output,
+    interrupt: Interrupt,
     started: Instant,
     step: u32,
     mounted: Vec<PathBuf>,
@@ -75,6 +77,7 @@ impl Args {
         let (directory, _cleanup) = self.directory()?;
         let mut stage = Stage {
             output,
+            interrupt: Interrupt::listen()?,
             started: Instant::now(),
             step: 0,
             mounted: Vec::new(),
@@ -132,8 +135,10 @@ impl Args {
         let path = instance.join(DATABASE);
         let mut load = BulkLoad::create(&RealFileSystem, &path, options)?;
         for table in &tables {
-            load.table(&table.schema, table.rows())?;
+            let rows = table.rows().take_while(|_| !stage.interrupt.happened());
+            load.table(&table.schema, rows)?;
         }
+        stage.interrupt.check()?;
         let written = load.finish()?;
         let rows: u64 = written.rows.iter().map(|(_, rows)| rows).sum();
         stage.say(
@@ -154,6 +159,7 @@ impl Args {
 impl Stage<'_> {
     /// One line of the story; with `--json` on stderr, to leave stdout to the result.
     fn say(&mut self, what: &str, text: impl Display) -> Result<()> {
+        self.interrupt.check()?;
         self.step += 1;
         let line = format!("{:>2}. {what:<8} {text}", self.step);
         if self.output.json {
@@ -181,6 +187,8 @@ impl Stage<'_> {
     fn mount(&mut self, source: &Path, mount_point: &Path) -> Result<()> {
         fs::create_dir(mount_point)?;
         let begun = Instant::now();
+        // Before it is mounted: an interruption may end the command after the mount process has begun.
+        self.mounted.push(mount_point.to_path_buf());
         run_self(&[
             "--log".as_ref(),
             "error".as_ref(),
@@ -189,7 +197,6 @@ impl Stage<'_> {
             source,
             mount_point,
         ])?;
-        self.mounted.push(mount_point.to_path_buf());
         let text = format!(
             "jetfs mount {} {}   answers after {:.0} ms",
             source.display(),
@@ -224,6 +231,7 @@ impl Stage<'_> {
         for entry in fs::read_dir(from)? {
             let name = entry?.file_name();
             total += copy_file(&from.join(&name), &to.join(&name))?;
+            self.interrupt.check()?;
         }
         let seconds = begun.elapsed().as_secs_f64();
         let text = format!(
