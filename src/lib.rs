@@ -18,4 +18,7 @@ pub mod source;
 pub mod store;
 pub mod verify;
 
+#[cfg(test)]
+mod genuine_samples;
+
 pub use error::{JetErr, JetError, JetResult};

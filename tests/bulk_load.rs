@@ -14,6 +14,7 @@ use jetfs::store::bulk_load::{BulkLoad, BulkLoadOptions, Cell};
 use jetfs::store::{Database, Schema, Table};
 use page_census::PageCensus;
 use random_tables::{RandomTable, random_tables};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -177,7 +178,12 @@ fn has_module(name: &str) -> bool {
 fn skip(what: &str) {
     let required = std::env::var("JETFS_REQUIRE_READERS").is_ok_and(|value| value == "1");
     assert!(!required, "{what} is required, but not installed");
-    println!("skipped: {what} is not installed");
+    let thread = std::thread::current();
+    let line = format!("{}: {what} is not installed\n", thread.name().unwrap_or("?"));
+    print!("skipped: {line}");
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../skipped-tests.txt");
+    let list = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    list.and_then(|mut list| list.write_all(line.as_bytes())).unwrap();
 }
 
 /// The tables as JSON: each cell null or a list of values in hex.

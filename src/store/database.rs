@@ -180,15 +180,9 @@ mod tests {
     use crate::io::{FileSystem, OpenMode, RealFileSystem};
 
     fn sample(name: &str) -> Option<Database> {
-        let samples = std::env::var_os("JETFS_SAMPLES").unwrap_or_else(|| "../shared/samples".into());
-        let path = Path::new(&samples).join(name);
-        match RealFileSystem.open(&path, OpenMode::ReadOnly) {
-            Ok(file) => Some(Database::open(file, &path).unwrap()),
-            Err(error) => {
-                println!("skipped: {}: {error}", path.display());
-                None
-            }
-        }
+        let path = crate::genuine_samples::sample(name)?;
+        let file = RealFileSystem.open(&path, OpenMode::ReadOnly).unwrap();
+        Some(Database::open(file, &path).unwrap())
     }
 
     #[test]

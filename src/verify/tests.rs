@@ -4,17 +4,11 @@ use super::*;
 use crate::backup::{BackupMode, FileRole, JsonName, Manifest, ManifestFile, ManifestKind};
 use crate::error::JetErr;
 use crate::io::{LockKind, MemoryFileSystem, OpenMode};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A set of the samples in memory, as `/set`; `None`, after saying so, where it is absent.
 fn set(name: &str) -> Option<MemoryFileSystem> {
-    let named = std::env::var_os("JETFS_SAMPLES").map(PathBuf::from);
-    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/samples");
-    let directory = named.unwrap_or_else(default).join(name);
-    if !directory.is_dir() {
-        println!("skipped: no genuine files at {}", directory.display());
-        return None;
-    }
+    let directory = crate::genuine_samples::sample(name)?;
     let fs = MemoryFileSystem::default();
     for entry in std::fs::read_dir(directory).unwrap() {
         let entry = entry.unwrap();

@@ -15,14 +15,7 @@ use std::sync::Arc;
 
 /// The folder of genuine files; `None`, after saying so, where it is absent.
 fn samples() -> Option<PathBuf> {
-    let named = std::env::var_os("JETFS_SAMPLES").map(PathBuf::from);
-    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/samples");
-    let folder = named.unwrap_or_else(default);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    println!("skipped: no genuine files at {}", folder.display());
-    None
+    crate::genuine_samples::sample("")
 }
 
 fn take(sources: &[&Path]) -> JetResult<Inventory> {
