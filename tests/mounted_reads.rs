@@ -41,6 +41,8 @@ fn thirty_two_threads_of_random_reads_meet_no_wrong_byte() {
         });
         mount.umount().succeeds();
     }
+    let reads = SETS.len() * 32 * 4 * amount(25, 250);
+    support::measured(&format!("{reads} random reads by 32 threads, no wrong byte"));
 }
 
 fn read_at_random(mut random: StdRng, files: &[(PathBuf, Vec<u8>)]) {
