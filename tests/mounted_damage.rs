@@ -20,6 +20,9 @@ const SETS: [&str; 4] = [
     "genuine-32k.tar.xz/genuine-32k/clean",
 ];
 
+/// The checksum of a page, of its first block on large ones, comes first (database-file.md section 3).
+const CHECKSUM_LEN: usize = 8;
+
 /// The flag of a page in the ECC format, and where the flags are (database-file.md section 2.1).
 const PAGE_FLAGS: usize = 36;
 const NEW_CHECKSUM: u8 = 0x20;
@@ -153,10 +156,12 @@ fn a_flipped_bit_in_an_ecc_page_is_repaired_and_reported() {
             let mut damaged = victim.sound.clone();
             let pages = victim.some_pages(&mut random, 100);
             for page in &pages {
-                damaged.flip(
-                    page + random.random_range(0..victim.page_size),
+                let (byte, bit) = (
+                    random.random_range(CHECKSUM_LEN..victim.page_size),
                     random.random_range(0..8),
                 );
+                println!("{name}: page at {page:#x}, byte {byte}, bit {bit}");
+                damaged.flip(page + byte, bit);
             }
             victim.write(&damaged);
             let before = fingerprint(victim.dir.path());
@@ -176,6 +181,29 @@ fn a_flipped_bit_in_an_ecc_page_is_repaired_and_reported() {
     support::measured(&format!(
         "{flipped} single flipped bits in ECC pages, all repaired and reported"
     ));
+}
+
+#[test]
+fn a_flipped_bit_in_the_stored_checksum_itself_is_refused_as_the_engine_does() {
+    let Some(samples) = Samples::find("a_flipped_bit_in_the_stored_checksum") else {
+        return;
+    };
+    let mut random = seeded("a_flipped_bit_in_the_stored_checksum", 14);
+    for name in SETS {
+        let victim = Victim::of(&samples.set(name));
+        let mut damaged = victim.sound.clone();
+        let pages = victim.some_pages(&mut random, 20);
+        for page in &pages {
+            damaged.flip(
+                page + random.random_range(0..CHECKSUM_LEN),
+                random.random_range(0..8),
+            );
+        }
+        victim.write(&damaged);
+        let mount = victim.mount();
+        victim.assert_sound_but_for(&mount, &pages.into_iter().collect());
+        mount.umount().exits(6);
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// What is mounted, and how.
@@ -125,7 +126,17 @@ impl Mount {
     }
 
     /// `jetfs umount`; returns how it ended.
+    ///
+    /// Tries again while it is busy: between fork and exec, a child that another test starts holds copies of every
+    /// file that this test has just closed.
     pub(crate) fn umount(self) -> Ended {
+        for _ in 0..20 {
+            let ended = run(jetfs().arg("umount").arg(&self.point));
+            if ended.code != Some(4) {
+                return ended;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
         run(jetfs().arg("umount").arg(&self.point))
     }
 
