@@ -60,6 +60,11 @@ impl<'a> Fields<'a> {
         self.array(offset).map(u32::from_le_bytes)
     }
 
+    /// A little-endian `i16`.
+    pub fn i16(&self, offset: usize) -> Result<i16, FormatError> {
+        self.array(offset).map(i16::from_le_bytes)
+    }
+
     /// A little-endian `i32`.
     pub fn i32(&self, offset: usize) -> Result<i32, FormatError> {
         self.array(offset).map(i32::from_le_bytes)
@@ -68,6 +73,11 @@ impl<'a> Fields<'a> {
     /// A little-endian `u64`.
     pub fn u64(&self, offset: usize) -> Result<u64, FormatError> {
         self.array(offset).map(u64::from_le_bytes)
+    }
+
+    /// A little-endian `i64`.
+    pub fn i64(&self, offset: usize) -> Result<i64, FormatError> {
+        self.array(offset).map(i64::from_le_bytes)
     }
 
     /// A big-endian `u32`, as keys have them.

@@ -86,6 +86,8 @@ pub enum Problem {
         /// The version as the format writes it, e.g. `0x620,20,0`.
         found: String,
     },
+    /// A structure that only versions had which nobody can replay any more; what it is.
+    Obsolete(&'static str),
     /// Anything else, in words.
     Other(Cow<'static, str>),
 }
@@ -128,7 +130,8 @@ impl FormatError {
     pub fn jet_err(&self) -> JetErr {
         match (self.structure, &self.problem) {
             (Structure::DatabaseHeader, Problem::Version { .. }) => JetErr::InvalidDatabaseVersion,
-            (Structure::LogHeader, Problem::Version { .. }) => JetErr::BadLogVersion,
+            (Structure::LogHeader, Problem::Version { .. })
+            | (Structure::LogRecord, Problem::Obsolete(_)) => JetErr::BadLogVersion,
             (Structure::DatabaseHeader, _) => JetErr::DatabaseCorrupted,
             (Structure::Page, Problem::Uninitialised) => JetErr::PageNotInitialized,
             (Structure::Page, Problem::Checksum { .. }) => JetErr::ReadVerifyFailure,
@@ -189,6 +192,7 @@ impl fmt::Display for Problem {
             } => write!(f, "{field} is {value:#x}, expected {expected}"),
             Problem::Uninitialised => f.write_str("was never written (all bytes are zero)"),
             Problem::Version { found } => write!(f, "version {found} is not known"),
+            Problem::Obsolete(what) => write!(f, "{what} is obsolete: only old versions wrote it"),
             Problem::Other(what) => f.write_str(what),
         }
     }

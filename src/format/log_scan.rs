@@ -137,6 +137,7 @@ impl LogScan {
         match judged.content {
             _ if judged.is_empty() => self.seen_empty = true,
             SlotContent::Valid if self.seen_empty => self.damage(slot, LogDamageKind::ValidAfterEmpty),
+            SlotContent::Valid if judged.wrong_bit.is_none() => self.count(slot, segment),
             SlotContent::Valid => {
                 let mut segment = segment.to_vec();
                 judged.repair(&mut segment);

@@ -23,6 +23,7 @@ mod key;
 mod layout;
 mod log_header;
 mod log_legacy;
+pub mod log_record;
 mod log_scan;
 mod log_segment;
 mod log_version;

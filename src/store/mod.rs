@@ -1,4 +1,4 @@
-//! Reading databases: verified pages, trees, the catalog, the rows of tables.
+//! Reading databases: verified pages, trees, the catalog, the rows of tables. Reading logs: [`log_reader`].
 //!
 //! ```text
 //! Database ── read_page ──> VerifiedPage        (checksum right, repaired pages noted)
@@ -11,6 +11,7 @@
 
 pub mod bulk_load;
 mod database;
+pub mod log_reader;
 mod long_values;
 mod owned_pages;
 mod page_cache;

@@ -1,0 +1,275 @@
+//! One log in memory, verified: where its records end, and why.
+
+use crate::error::{JetErr, JetError, JetResult};
+use crate::format::{
+    LegacyTail, LegacyVerdict, LogBody, LogDamage, LogDamageKind, LogHeader, LogPosition, LogScan,
+    SEGMENT_LEN, Slot, Usable,
+};
+use crate::io::File;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// The longest log that is read: twice what an engine makes (section 1.2), and more than segments can be numbered.
+const MOST: u64 = 256 << 20;
+
+/// A log, read and verified as a whole.
+#[derive(Debug)]
+pub struct LogFile {
+    path: PathBuf,
+    header: LogHeader,
+    body: LogBody,
+    /// The file; flipped bits and a torn tail are repaired.
+    bytes: Vec<u8>,
+    /// Offset of the first byte after the records.
+    end: usize,
+    segments_checksum: Option<u64>,
+    ending: Ending,
+}
+
+/// Why the records end where they end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Ending {
+    /// Nothing more was written.
+    Complete,
+    /// The last flush was torn, and something was lost with it: the last record may be cut off.
+    Torn,
+    /// What follows is damaged.
+    Damaged {
+        offset: u64,
+        code: JetErr,
+        what: String,
+    },
+}
+
+impl LogFile {
+    /// Reads and verifies a log. Damage behind the header is no error yet: the records before it can be read.
+    ///
+    /// # Errors
+    /// The file cannot be read; `JET_errLogFileCorrupt` or `JET_errBadLogVersion` of its header.
+    pub fn load(file: &dyn File, path: &Path) -> JetResult<LogFile> {
+        Self::load_into(Vec::new(), file, path)
+    }
+
+    /// Like [`load`](Self::load), into the memory of a log that is no longer needed.
+    ///
+    /// # Errors
+    /// Those of [`load`](Self::load).
+    pub fn load_into(buffer: Vec<u8>, file: &dyn File, path: &Path) -> JetResult<LogFile> {
+        let (header, bytes, len) = read(buffer, file).map_err(|error| error.in_file(path))?;
+        let body = header.body().map_err(|error| JetError::format(error).in_file(path))?;
+        let mut log = LogFile {
+            path: path.to_path_buf(),
+            end: bytes.len(),
+            header,
+            body,
+            bytes,
+            segments_checksum: None,
+            ending: Ending::Complete,
+        };
+        match body {
+            LogBody::Segments => log.verify_segments(),
+            LogBody::ChecksumRecords => log.verify_ranges(),
+        }
+        log.check_length(len);
+        Ok(log)
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its header.
+    pub fn header(&self) -> &LogHeader {
+        &self.header
+    }
+
+    /// How its body is protected.
+    pub fn body(&self) -> LogBody {
+        self.body
+    }
+
+    /// XOR of the checksums of its segments, which the header of the next generation has; `None` of a log of
+    /// version 7 or with damage.
+    pub fn segments_checksum(&self) -> Option<u64> {
+        self.segments_checksum
+    }
+
+    /// The position after its last record, as far as the file tells.
+    pub fn end_position(&self) -> LogPosition {
+        self.position(self.end)
+    }
+
+    /// What is damaged behind the records.
+    pub fn damage(&self) -> Option<JetError> {
+        match &self.ending {
+            Ending::Damaged { offset, code, what } => Some(
+                JetError::rule(*code, what.clone())
+                    .in_file(&self.path)
+                    .at_offset(*offset),
+            ),
+            Ending::Complete | Ending::Torn => None,
+        }
+    }
+
+    /// Whether the last flush was torn, so that its last record may be cut off.
+    pub(super) fn is_torn(&self) -> bool {
+        self.ending == Ending::Torn
+    }
+
+    /// Offset of the first byte after the records.
+    pub(super) fn end(&self) -> usize {
+        self.end
+    }
+
+    /// Bytes of the file; those that are not there are none.
+    pub(super) fn bytes(&self, range: Range<usize>) -> &[u8] {
+        self.bytes.get(range).unwrap_or_default()
+    }
+
+    /// The position of the record at `offset`. The first record of a segment has byte 0.
+    pub(super) fn position(&self, offset: usize) -> LogPosition {
+        let unit = usize::from(self.header.sector_size).max(1);
+        let byte = match (self.body, offset % unit) {
+            (LogBody::Segments, crate::format::SEGMENT_HEADER_LEN) => 0,
+            (_, byte) => byte,
+        };
+        LogPosition {
+            generation: self.header.generation,
+            sector: u16::try_from(offset / unit).unwrap_or(u16::MAX),
+            byte: u16::try_from(byte).unwrap_or(u16::MAX),
+        }
+    }
+
+    /// Gives the memory back.
+    pub(super) fn into_buffer(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    fn verify_segments(&mut self) {
+        let mut scan = LogScan::new(&self.header);
+        let segments = self.bytes.get_mut(LogHeader::LEN..).unwrap_or_default();
+        for segment in segments.chunks_exact_mut(SEGMENT_LEN) {
+            // Whole segments are all that a scan wants.
+            if let Ok(slot) = scan.push(segment) {
+                repair(slot, segment);
+            }
+        }
+        let verdict = scan.finish();
+        if let Some(torn) = verdict.torn {
+            let start = usize::from(torn) * SEGMENT_LEN;
+            self.copy_within(start + SEGMENT_LEN..start + 2 * SEGMENT_LEN, start);
+        }
+        let mut end_slot = verdict.end.sector;
+        if let Some(first) = verdict.damages.iter().min_by_key(|damage| damage.slot) {
+            end_slot = end_slot.min(first.slot);
+            self.ending = Ending::Damaged {
+                offset: u64::from(first.slot) * SEGMENT_LEN as u64,
+                code: JetErr::LogFileCorrupt,
+                what: in_words(first),
+            };
+        } else {
+            self.segments_checksum = Some(verdict.segments_checksum);
+        }
+        self.end = self.bytes.len().min(usize::from(end_slot) * SEGMENT_LEN);
+    }
+
+    fn verify_ranges(&mut self) {
+        let mut verdict = LegacyVerdict::scan(&self.header, &self.bytes);
+        if let LegacyTail::Torn {
+            at,
+            usable: Usable::Shadow(shadow),
+        } = &verdict.tail
+        {
+            self.take_legacy_shadow(*at, shadow.clone());
+            verdict = LegacyVerdict::scan(&self.header, &self.bytes);
+        }
+        self.end = verdict.end().max(LogHeader::LEN).min(self.bytes.len());
+        if let Some(first) = verdict.damaged.first() {
+            self.end = self.end.min(first.start);
+            self.ending = Ending::Damaged {
+                offset: first.start as u64,
+                code: JetErr::LogFileCorrupt,
+                what: format!("{} bytes have no right checksum", first.len()),
+            };
+        } else if let LegacyTail::Torn { usable, .. } = verdict.tail {
+            self.ending = Ending::Torn;
+            if let Usable::FirstSector(range) = usable {
+                self.end = range.end.min(self.bytes.len());
+            }
+        }
+    }
+
+    /// Puts the shadow of a torn sector in its place, with the checksum that it has there.
+    fn take_legacy_shadow(&mut self, record: usize, shadow: Range<usize>) {
+        const CHECKSUM: usize = 13;
+        const SHADOW_MARK: u32 = 0x5AD0_5EC7;
+        let sector = usize::from(self.header.sector_size).max(1);
+        self.copy_within(shadow, record - record % sector);
+        let place = self.bytes.get_mut(record + CHECKSUM..record + CHECKSUM + 4);
+        for (byte, mark) in place.into_iter().flatten().zip(SHADOW_MARK.to_le_bytes()) {
+            *byte ^= mark;
+        }
+    }
+
+    fn copy_within(&mut self, from: Range<usize>, to: usize) {
+        if from.end <= self.bytes.len() && to <= from.start {
+            self.bytes.copy_within(from, to);
+        }
+    }
+
+    /// A log of another length than its header says was cut or is still being copied.
+    fn check_length(&mut self, len: u64) {
+        let expected = self.header.file_len();
+        let missing = matches!(&self.ending, Ending::Damaged { offset, .. } if *offset >= len);
+        if len != expected && (missing || !matches!(self.ending, Ending::Damaged { .. })) {
+            self.segments_checksum = None;
+            self.ending = Ending::Damaged {
+                offset: len.min(expected),
+                code: JetErr::LogFileSizeMismatch,
+                what: format!("the header says {expected} bytes, but the file has {len}"),
+            };
+        }
+    }
+}
+
+/// Reads header and body; the last is the length of the file.
+fn read(mut buffer: Vec<u8>, file: &dyn File) -> JetResult<(LogHeader, Vec<u8>, u64)> {
+    let io = |error| JetError::io("read", error);
+    let mut start = [0; LogHeader::LEN];
+    let found = file.read_full_at(&mut start, 0).map_err(io)?;
+    let header = LogHeader::read(start.get(..found).unwrap_or_default())?;
+    let len = file.stat().map_err(|error| JetError::io("stat", error))?.len;
+    let wanted = len.min(header.file_len()).min(MOST);
+    buffer.resize(usize::try_from(wanted).unwrap_or(0), 0);
+    let got = file.read_full_at(&mut buffer, 0).map_err(io)?;
+    buffer.truncate(got);
+    Ok((header, buffer, len))
+}
+
+fn repair(slot: Slot, segment: &mut [u8]) {
+    if slot.wrong_bit.is_some() {
+        slot.repair(segment);
+    }
+}
+
+fn in_words(damage: &LogDamage) -> String {
+    match damage.kind {
+        LogDamageKind::Damaged { stored, computed } => {
+            format!(
+                "segment {:#x}: checksum is {stored:#x}, but the bytes give {computed:#x}, and there is no good copy",
+                damage.slot
+            )
+        }
+        LogDamageKind::Misplaced { position } => {
+            format!("segment {:#x} belongs at {position}", damage.slot)
+        }
+        LogDamageKind::ValidAfterEmpty => {
+            format!("segment {:#x} comes after the end of the log", damage.slot)
+        }
+        LogDamageKind::DamagedAfterEmpty => {
+            format!("segment {:#x}, after the end of the log, is damaged", damage.slot)
+        }
+        LogDamageKind::Missing => format!("the file ends before segment {:#x}", damage.slot),
+    }
+}

@@ -1,0 +1,169 @@
+//! The records of consecutive generations (log-and-recovery.md section 2.4).
+
+use super::cursor::{Logged, RecordCursor, begins_recovery};
+use super::log_file::LogFile;
+use crate::error::{JetErr, JetError, JetResult};
+use crate::format::{LogHeader, LogPosition};
+use crate::io::{FileSystem, OpenMode};
+use std::collections::VecDeque;
+use std::path::PathBuf;
+
+/// Where a generation is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPlace {
+    /// The file.
+    pub path: PathBuf,
+    /// Its generation: that of its name, or of its header.
+    pub generation: u32,
+}
+
+/// Reads the records of a run of generations.
+#[derive(Debug)]
+pub struct LogReader<'f> {
+    fs: &'f dyn FileSystem,
+    waiting: VecDeque<LogPlace>,
+    current: Option<LogFile>,
+    /// What the next generation must follow.
+    previous: Option<(LogHeader, Option<u64>)>,
+    cursor: RecordCursor,
+    /// Where a record began that the generation before does not end.
+    unfinished: Option<LogPosition>,
+    start: LogPosition,
+}
+
+impl<'f> LogReader<'f> {
+    /// A reader of these logs, which must be in order and without gaps.
+    pub fn new(fs: &'f dyn FileSystem, logs: impl IntoIterator<Item = LogPlace>) -> Self {
+        LogReader {
+            fs,
+            waiting: logs.into_iter().collect(),
+            current: None,
+            previous: None,
+            cursor: RecordCursor::new(),
+            unfinished: None,
+            start: LogPosition::default(),
+        }
+    }
+
+    /// Passes over the records before `position`; logs of earlier generations are not even opened.
+    #[must_use]
+    pub fn starting_at(mut self, position: LogPosition) -> Self {
+        self.waiting.retain(|log| log.generation >= position.generation);
+        self.start = position;
+        self
+    }
+
+    /// The log that the last record was in.
+    pub fn current(&self) -> Option<&LogFile> {
+        self.current.as_ref()
+    }
+
+    /// The next record; `None` after the last of the last generation.
+    ///
+    /// # Errors
+    /// A log cannot be read, is damaged, or does not follow the one before. Nothing can be read behind it.
+    pub fn next(&mut self) -> JetResult<Option<Logged<'_>>> {
+        if !self.advance()? {
+            return Ok(None);
+        }
+        match &self.current {
+            Some(log) => self.cursor.record(log),
+            None => Ok(None),
+        }
+    }
+
+    /// Goes to the next record, into the next generation where that is needed; `false` after the last.
+    fn advance(&mut self) -> JetResult<bool> {
+        loop {
+            let Some(log) = &self.current else {
+                if !self.open_next()? {
+                    return Ok(false);
+                }
+                continue;
+            };
+            match self.cursor.advance(log)? {
+                Some(position) if position >= self.start => {
+                    self.check_after_torn()?;
+                    return Ok(true);
+                }
+                Some(_) => {}
+                None if self.waiting.is_empty() => return Ok(false),
+                None => {
+                    self.open_next()?;
+                }
+            }
+        }
+    }
+
+    /// Leaves the current generation and opens the next one; `false` if there is none.
+    fn open_next(&mut self) -> JetResult<bool> {
+        let Some(place) = self.waiting.pop_front() else {
+            return Ok(false);
+        };
+        let buffer = self.leave();
+        let log = self.open(&place, buffer)?;
+        if !self.start.is_set() || self.previous.is_some() || place.generation > self.start.generation {
+            self.cursor = RecordCursor::new();
+        } else {
+            self.cursor = RecordCursor::in_segment_of(&log, self.start);
+        }
+        self.current = Some(log);
+        Ok(true)
+    }
+
+    /// Remembers what the next generation must follow, and gives the memory back.
+    fn leave(&mut self) -> Vec<u8> {
+        let Some(log) = self.current.take() else {
+            return Vec::new();
+        };
+        self.unfinished = self.cursor.unfinished();
+        self.previous = Some((log.header().clone(), log.segments_checksum()));
+        log.into_buffer()
+    }
+
+    fn open(&self, place: &LogPlace, buffer: Vec<u8>) -> JetResult<LogFile> {
+        let in_file = |error: JetError| error.in_file(&place.path);
+        let file = self.fs.open(&place.path, OpenMode::ReadOnly);
+        let file = file.map_err(|error| in_file(JetError::io("open", error)))?;
+        let log = LogFile::load_into(buffer, file.as_ref(), &place.path)?;
+        self.check_place(place, log.header()).map_err(in_file)?;
+        Ok(log)
+    }
+
+    fn check_place(&self, place: &LogPlace, header: &LogHeader) -> JetResult<()> {
+        if header.generation != place.generation {
+            let (found, named) = (header.generation, place.generation);
+            let what = format!("generation {found:#x} where {named:#x} should be");
+            return Err(JetError::rule(JetErr::LogGenerationMismatch, what));
+        }
+        let Some((previous, segments)) = &self.previous else {
+            return Ok(());
+        };
+        let next = previous.generation.saturating_add(1);
+        if header.generation > next {
+            let last = header.generation - 1;
+            let what = if last == next {
+                format!("generation {next:#x}, which comes before it, is missing")
+            } else {
+                format!("generations {next:#x} to {last:#x}, which come before it, are missing")
+            };
+            return Err(JetError::rule(JetErr::MissingLogFile, what));
+        }
+        header.check_follows(previous, *segments).map_err(|code| {
+            let what = format!("does not follow generation {:#x}", previous.generation);
+            JetError::rule(code, what)
+        })
+    }
+
+    /// A generation that ends inside of a record is followed by the work of a recovery, or the record's end is lost.
+    fn check_after_torn(&mut self) -> JetResult<()> {
+        let (Some(position), Some(log)) = (self.unfinished.take(), &self.current) else {
+            return Ok(());
+        };
+        if begins_recovery(self.cursor.start(log)) {
+            return Ok(());
+        }
+        let what = format!("the end of the record at {position} should be here, or a recovery");
+        Err(JetError::rule(JetErr::LogFileCorrupt, what).in_file(log.path()))
+    }
+}

@@ -1,0 +1,2 @@
+//! `jetfs log` as its users see it.
+#![cfg(test)]
