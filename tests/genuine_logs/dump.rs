@@ -75,6 +75,13 @@ fn hex(text: &str) -> Option<u64> {
     u64::from_str_radix(text, 16).ok()
 }
 
+/// Whether the dump's position is ours. Of the first record of a segment the dump names the end of the record before
+/// instead, if the rest of that segment is fill: it stood there when it met the record.
+fn is_same_place(ours: (u32, u16, u16), dumped: (u32, u16, u16)) -> bool {
+    let in_fill = ours.2 == 0 && (dumped.0, dumped.1 + 1) == (ours.0, ours.1);
+    ours == dumped || in_fill
+}
+
 /// The number after `key`, in decimal.
 fn after(text: &str, key: &str) -> Option<u64> {
     let rest = &text[text.find(key)? + key.len()..];
@@ -203,7 +210,11 @@ impl DumpedRecord {
         });
         let subject = logged.record.subject();
         let field = |name: &str, like: Option<u64>| like.and_then(|_| fields.get(name).copied());
-        let mut record = Self::at((generation, sector, byte), &logged.record.record_type().to_string());
+        let mut position = (generation, sector, byte);
+        if is_same_place(position, like.position) {
+            position = like.position;
+        }
+        let mut record = Self::at(position, &logged.record.record_type().to_string());
         record.session = like.session.and(subject.session.map(u64::from));
         record.database = like.database.and(subject.database.map(u64::from));
         record.page = like.page.and(subject.page.map(u64::from));
