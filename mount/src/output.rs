@@ -58,6 +58,16 @@ pub(crate) fn one_line(error: &anyhow::Error) -> String {
     format!("{error:#}")
 }
 
+/// Whether writing failed because nobody reads on: who reads the other end of a pipe may stop when he has seen enough.
+pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let io = |cause: &(dyn std::error::Error + 'static)| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    };
+    error.chain().any(io)
+}
+
 /// If even stderr cannot be written, nobody is there to be told.
 fn complain(text: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{text}");

@@ -7,14 +7,13 @@ mod rows;
 mod tables;
 
 use crate::exit::{Exit, Failure};
-use crate::output::Output;
+use crate::output::{Output, is_closed_pipe};
 use anyhow::{Context, Result};
 use facts::Facts;
 use jetfs::JetErr;
 use jetfs::format::FileType;
 use jetfs::io::{File, FileKind, FileSystem, OpenMode, RealFileSystem};
 use jetfs::store::{Database, Schema};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -166,15 +165,6 @@ impl Args {
             .in_file(&self.path)
             .into()
     }
-}
-
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    let io = |cause: &(dyn std::error::Error + 'static)| {
-        cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|error| error.kind() == ErrorKind::BrokenPipe)
-    };
-    error.chain().any(io)
 }
 
 /// A path as text for JSON.

@@ -4,6 +4,7 @@ mod completions;
 mod daemon;
 mod demo;
 mod info;
+mod log;
 mod mount;
 mod status;
 mod umount;
@@ -20,6 +21,7 @@ pub(crate) enum Command {
     Umount(umount::Args),
     Status(status::Args),
     Info(info::Args),
+    Log(log::Args),
     Verify(verify::Args),
     Demo(demo::Args),
     Completions(completions::Args),
@@ -38,6 +40,7 @@ impl Command {
             Command::Umount(args) => args.run(output),
             Command::Status(args) => args.run(output),
             Command::Info(args) => args.run(output),
+            Command::Log(args) => args.run(output),
             Command::Verify(args) => args.run(output),
             Command::Demo(args) => args.run(output),
             Command::Completions(args) => args.run(),

@@ -63,9 +63,14 @@ impl<'f> LogReader<'f> {
     /// # Errors
     /// A log cannot be read, is damaged, or does not follow the one before. Nothing can be read behind it.
     pub fn next(&mut self) -> JetResult<Option<Logged<'_>>> {
-        if !self.advance()? {
-            return Ok(None);
-        }
+        if self.advance()? { self.record() } else { Ok(None) }
+    }
+
+    /// The record that the reader is at; `None` before the first and after the last.
+    ///
+    /// # Errors
+    /// A record that is none.
+    pub fn record(&self) -> JetResult<Option<Logged<'_>>> {
         match &self.current {
             Some(log) => self.cursor.record(log),
             None => Ok(None),
@@ -73,7 +78,10 @@ impl<'f> LogReader<'f> {
     }
 
     /// Goes to the next record, into the next generation where that is needed; `false` after the last.
-    fn advance(&mut self) -> JetResult<bool> {
+    ///
+    /// # Errors
+    /// Those of [`next`](Self::next), but for what is inside of a record.
+    pub fn advance(&mut self) -> JetResult<bool> {
         loop {
             let Some(log) = &self.current else {
                 if !self.open_next()? {
