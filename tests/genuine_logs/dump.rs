@@ -68,7 +68,9 @@ pub(crate) fn sums(dump: &Path) -> Vec<(u32, u64, u16)> {
 pub(crate) fn counts(path: &Path) -> BTreeMap<String, u64> {
     let text = std::fs::read_to_string(path).unwrap();
     let pairs = text.lines().map(|line| line.trim().split_once(' ').unwrap());
-    pairs.map(|(count, name)| (name.to_owned(), count.parse().unwrap())).collect()
+    pairs
+        .map(|(count, name)| (name.to_owned(), count.parse().unwrap()))
+        .collect()
 }
 
 fn hex(text: &str) -> Option<u64> {
@@ -128,8 +130,8 @@ impl DumpedRecord {
         match self.name.as_str() {
             "Split2" => self.read_operation(rest.split_once(' ').unwrap().1),
             "Insert" | "FInsert" | "FInsertRD" | "FDelete" | "Replace" | "ReplaceD" | "Delete" | "Delta"
-            | "Delta64" | "SetExtHdr" | "Undo" | "UndoInfo" | "Convert" | "EmptyTree" | "Merge2" | "PageMove"
-            | "Create S" | "Create M" => self.read_operation(rest),
+            | "Delta64" | "SetExtHdr" | "Undo" | "UndoInfo" | "Convert" | "EmptyTree" | "Merge2"
+            | "PageMove" | "Create S" | "Create M" => self.read_operation(rest),
             "McroBegin" | "McroComit" | "McroAbort" => {
                 let (session, dbtime) = rest.trim_start_matches('(').split_once(") ").unwrap();
                 self.session = hex(session);
@@ -180,15 +182,27 @@ impl DumpedRecord {
         self.objid = rest.find("objid:[").and_then(|at| after(&rest[at + 7..], ":"));
         if self.name == "Insert" {
             let before = rest.split(",rceid:").next().unwrap();
-            let mut numbers = before.rsplit(',').take(3).map(|number| number.trim().parse().unwrap());
-            let (data, suffix, prefix) = (numbers.next().unwrap(), numbers.next().unwrap(), numbers.next().unwrap());
+            let mut numbers = before
+                .rsplit(',')
+                .take(3)
+                .map(|number| number.trim().parse().unwrap());
+            let (data, suffix, prefix) = (
+                numbers.next().unwrap(),
+                numbers.next().unwrap(),
+                numbers.next().unwrap(),
+            );
             self.lengths = Some([prefix, suffix, data]);
         }
     }
 
     /// `database:page:line]…` or `database:page]…`
     fn read_page(&mut self, text: &str) {
-        let mut parts = text.split(']').next().unwrap().split(':').map(|part| part.trim().parse().ok());
+        let mut parts = text
+            .split(']')
+            .next()
+            .unwrap()
+            .split(':')
+            .map(|part| part.trim().parse().ok());
         self.database = parts.next().flatten();
         self.page = parts.next().flatten();
         self.line = parts.next().flatten();
@@ -220,7 +234,14 @@ impl DumpedRecord {
         record.page = like.page.and(subject.page.map(u64::from));
         record.dbtime = like.dbtime.and(subject.dbtime);
         record.dbtime_before = like.dbtime_before.and(subject.dbtime_before);
-        record.line = field(if like.name == "Split2" { "line_split" } else { "line" }, like.line);
+        record.line = field(
+            if like.name == "Split2" {
+                "line_split"
+            } else {
+                "line"
+            },
+            like.line,
+        );
         if like.name == "Merge2" {
             record.line = field("line_merge", like.line);
         }

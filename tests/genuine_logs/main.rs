@@ -36,7 +36,10 @@ fn for_each_record(set: &Set, mut next_run: impl FnMut(), mut each: impl FnMut(&
     for run in inventory.sequences.iter().flat_map(runs) {
         next_run();
         let mut reader = LogReader::new(&RealFileSystem, run);
-        while let Some(logged) = reader.next().unwrap_or_else(|error| panic!("{}: {error}", set.name)) {
+        while let Some(logged) = reader
+            .next()
+            .unwrap_or_else(|error| panic!("{}: {error}", set.name))
+        {
             each(&logged);
             count += 1;
         }
@@ -82,7 +85,9 @@ fn every_record_is_what_the_genuine_dump_says() {
             &set,
             || (),
             |logged| {
-                let expected = next.next().unwrap_or_else(|| panic!("{}: more at {}", set.name, logged.position));
+                let expected = next
+                    .next()
+                    .unwrap_or_else(|| panic!("{}: more at {}", set.name, logged.position));
                 assert_eq!(DumpedRecord::of(logged, expected), *expected, "{}", set.name);
             },
         );
@@ -91,7 +96,9 @@ fn every_record_is_what_the_genuine_dump_says() {
         sets += 1;
     }
     assert!(sets >= 12, "only {sets} sets have dumps");
-    measured(&format!("log records equal to the genuine dumps: {records} of {sets} sets"));
+    measured(&format!(
+        "log records equal to the genuine dumps: {records} of {sets} sets"
+    ));
 }
 
 #[test]
@@ -111,14 +118,20 @@ fn every_type_is_counted_as_the_genuine_dump_counts_it() {
                 *counts.entry(word).or_default() += 1;
             },
         );
-        assert_eq!(counts, dump::counts(&set.dir.join("eseutil/lrtypes.txt")), "{}", set.name);
+        assert_eq!(
+            counts,
+            dump::counts(&set.dir.join("eseutil/lrtypes.txt")),
+            "{}",
+            set.name
+        );
     }
 }
 
 /// All sets with logs: Windows-made ones, too.
 #[test]
 fn every_genuine_log_is_read_to_its_end_without_an_unknown_record() {
-    let Some(samples) = Samples::find("every_genuine_log_is_read_to_its_end_without_an_unknown_record") else {
+    let Some(samples) = Samples::find("every_genuine_log_is_read_to_its_end_without_an_unknown_record")
+    else {
         return;
     };
     let mut types: BTreeMap<LogRecordType, u64> = BTreeMap::new();
@@ -137,7 +150,10 @@ fn every_genuine_log_is_read_to_its_end_without_an_unknown_record() {
     for (record_type, count) in &types {
         println!("{:3} {record_type:10} {count}", record_type.0);
     }
-    measured(&format!("log records read: {records} of {sets} sets, {} types", types.len()));
+    measured(&format!(
+        "log records read: {records} of {sets} sets, {} types",
+        types.len()
+    ));
 }
 
 /// Section 4.7: a record finds its page as the record before left it, and the dbtimes of a database only grow.
@@ -152,11 +168,17 @@ fn the_dbtimes_of_each_page_form_a_chain() {
             continue;
         }
         let chain = std::cell::RefCell::new(DbtimeChain::default());
-        for_each_record(&set, || chain.borrow_mut().forget(), |logged| chain.borrow_mut().follow(&set.name, logged));
+        for_each_record(
+            &set,
+            || chain.borrow_mut().forget(),
+            |logged| chain.borrow_mut().follow(&set.name, logged),
+        );
         checked += chain.into_inner().checked;
     }
     assert!(checked > 50_000, "only {checked} links of the chain");
-    measured(&format!("dbtimeBefore equal to the page's last dbtime: {checked} records"));
+    measured(&format!(
+        "dbtimeBefore equal to the page's last dbtime: {checked} records"
+    ));
 }
 
 #[derive(Default)]
@@ -172,13 +194,21 @@ impl DbtimeChain {
 
     fn follow(&mut self, set: &str, logged: &Logged<'_>) {
         match &logged.record {
-            LogRecord::CreateDatabase(create) => self.pages.retain(|(database, _), _| *database != create.database),
+            LogRecord::CreateDatabase(create) => {
+                self.pages.retain(|(database, _), _| *database != create.database)
+            }
             LogRecord::NewPage(new) => {
                 self.pages.insert((new.database, new.page), new.dbtime);
             }
             LogRecord::EmptyTree(tree) => {
                 for entry in tree.emptied.iter() {
-                    self.link(set, logged, entry.page, entry.dbtime_before, tree.node.page.dbtime);
+                    self.link(
+                        set,
+                        logged,
+                        entry.page,
+                        entry.dbtime_before,
+                        tree.node.page.dbtime,
+                    );
                 }
                 self.own(set, logged);
             }
@@ -214,7 +244,13 @@ impl DbtimeChain {
             return;
         };
         if !matches!(logged.record, LogRecord::UndoInfo(_)) {
-            self.link(set, logged, operation.page, operation.dbtime_before, operation.dbtime);
+            self.link(
+                set,
+                logged,
+                operation.page,
+                operation.dbtime_before,
+                operation.dbtime,
+            );
         }
     }
 
@@ -236,7 +272,11 @@ impl DbtimeChain {
             && before < u64::MAX - 16
             && last != after
         {
-            assert_eq!(before, last, "{set}: page {page} at {}: {:?}", logged.position, logged.record);
+            assert_eq!(
+                before, last,
+                "{set}: page {page} at {}: {:?}",
+                logged.position, logged.record
+            );
             self.checked += 1;
         }
     }
@@ -252,14 +292,23 @@ fn the_sum_of_the_segments_is_what_the_genuine_dump_says() {
             let log = log_of(&set.dir, generation);
             assert_eq!(log.segments_checksum(), Some(sum), "{} {generation:x}", set.name);
             let found = log.end_position();
-            assert_eq!((found.generation, found.sector), (generation, end), "{}", set.name);
+            assert_eq!(
+                (found.generation, found.sector),
+                (generation, end),
+                "{}",
+                set.name
+            );
         }
     }
 }
 
 fn log_of(dir: &Path, generation: u32) -> LogFile {
     let archived = dir.join(format!("edb{generation:08X}.log"));
-    let path = if archived.exists() { archived } else { dir.join("edb.log") };
+    let path = if archived.exists() {
+        archived
+    } else {
+        dir.join("edb.log")
+    };
     load(&path)
 }
 

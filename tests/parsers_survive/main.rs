@@ -19,6 +19,7 @@ mod allocator;
 mod corpus;
 mod databases;
 mod log_files;
+mod log_records;
 mod mutate;
 mod parsers;
 #[path = "../support/random_tables.rs"]

@@ -2,7 +2,7 @@
 
 use crate::corpus::Samples;
 use crate::mutate::mutate;
-use crate::{databases, log_files};
+use crate::{databases, log_files, log_records};
 use jetfs::backup::{BackupMode, JsonName, Manifest, ManifestFile, ManifestKind};
 use jetfs::format::checksum::{header_checksum, stamp_page};
 use jetfs::format::{
@@ -87,6 +87,7 @@ pub(crate) fn all(samples: &Samples) -> Vec<Parser> {
         },
     ];
     parsers.extend(log_files::all(samples));
+    parsers.extend(log_records::all(samples));
     parsers.extend(databases::all(samples));
     parsers
 }

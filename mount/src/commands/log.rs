@@ -91,7 +91,9 @@ impl Args {
     fn find(&self) -> Result<Found> {
         if let [path] = self.paths.as_slice() {
             let stat = RealFileSystem.stat(path);
-            let kind = stat.map_err(|error| JetError::io("open", error).in_file(path))?.kind;
+            let kind = stat
+                .map_err(|error| JetError::io("open", error).in_file(path))?
+                .kind;
             if kind == FileKind::Regular {
                 let generation = generation_of(path)?;
                 let path = path.clone();
@@ -124,7 +126,9 @@ struct Found {
 fn runs_of(sequence: &LogSequence) -> Vec<Vec<LogPlace>> {
     let mut runs: Vec<Vec<LogPlace>> = Vec::new();
     for log in &sequence.logs {
-        let Some(generation) = log.generation() else { continue };
+        let Some(generation) = log.generation() else {
+            continue;
+        };
         let path = log.entry.file.path.clone();
         let place = LogPlace { path, generation };
         let last = runs.last_mut().filter(|run| {
@@ -144,7 +148,10 @@ fn broken(log: &jetfs::source::at_rest::LogEntry) -> Option<JetError> {
     Some(match &log.header {
         Err(error) => JetError::format(error.clone()).in_file(path),
         Ok(header) => {
-            let what = format!("the header says generation {:#x}, the name another one", header.generation);
+            let what = format!(
+                "the header says generation {:#x}, the name another one",
+                header.generation
+            );
             JetError::rule(JetErr::LogGenerationMismatch, what).in_file(path)
         }
     })
@@ -253,7 +260,7 @@ impl<'a> Shown<'a> {
         }
         self.stdout.flush()?;
         if !self.args.summary && self.summaries.len() > 1 {
-            for summary in &self.summaries {
+            for summary in self.summaries.iter().filter(|summary| !summary.is_empty()) {
                 self.output.note(summary);
             }
         }

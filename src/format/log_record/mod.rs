@@ -25,10 +25,10 @@ mod value;
 
 pub use backup::{Backup, Backup2, BackupNote, BackupPhase, BackupScope, RestoreNote};
 pub use database::{
-    AttachDatabase, AttachFlags, CreateDatabase, CreateDatabaseFinish, CreateFlags, DetachDatabase, DetachFlags,
-    ExtendDatabase, ExtentFreed, ExtentFreedAt, FreeFdp, FreedTree, LoggedPath, PagePatchRequest, ReAttach,
-    ScanCheck, ScanCheck2, SetDatabaseVersion, ShrinkDatabase, ShrinkDatabaseAt, SignalAttachDatabase,
-    TrimDatabase,
+    AttachDatabase, AttachFlags, CreateDatabase, CreateDatabaseFinish, CreateFlags, DetachDatabase,
+    DetachFlags, ExtendDatabase, ExtentFreed, ExtentFreedAt, FreeFdp, FreedTree, LoggedPath,
+    PagePatchRequest, ReAttach, ScanCheck, ScanCheck2, SetDatabaseVersion, ShrinkDatabase, ShrinkDatabaseAt,
+    SignalAttachDatabase, TrimDatabase,
 };
 pub use marker::{
     Checksum, CommitContext, ForceWriteLog, Init, Init2, JetOp, LoggedText, MacroInfo, MacroInfo2, Marker,

@@ -288,7 +288,9 @@ impl<'a> Tail<'a> for EmptiedPages<'a> {
     }
 
     fn visit(&self, name: &'static str, sink: Sink<'_, 'a>) {
-        let pages = self.iter().map(|entry| format!("{}:{:#x}", entry.page, entry.dbtime_before));
+        let pages = self
+            .iter()
+            .map(|entry| format!("{}:{:#x}", entry.page, entry.dbtime_before));
         sink(name, FieldValue::Text(pages.collect::<Vec<_>>().join(" ")));
     }
 }

@@ -77,7 +77,10 @@ impl LogRecord<'_> {
 
     /// Whether it changes page `pgno`, or names it among the pages that a macro changed.
     pub fn touches(&self, pgno: u32) -> bool {
-        if self.page_operation().is_some_and(|operation| operation.page == pgno) {
+        if self
+            .page_operation()
+            .is_some_and(|operation| operation.page == pgno)
+        {
             return true;
         }
         if let LogRecord::EmptyTree(EmptyTree { emptied, .. }) = self {

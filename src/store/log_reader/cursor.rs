@@ -4,7 +4,9 @@ use super::log_file::LogFile;
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::bytes::Fields;
 use crate::format::log_record::{LogRecord, LogRecordType};
-use crate::format::{FormatError, LogBody, LogHeader, LogPosition, SEGMENT_HEADER_LEN, SEGMENT_LEN, Structure};
+use crate::format::{
+    FormatError, LogBody, LogHeader, LogPosition, SEGMENT_HEADER_LEN, SEGMENT_LEN, Structure,
+};
 use std::ops::Range;
 
 /// A record in its log.
@@ -143,7 +145,9 @@ impl RecordCursor {
             }
             match record_type {
                 LogRecordType(0) if is_zero(rest) => self.enter_next_segment(),
-                LogRecordType(0) => return Err(bad(log, start, "bytes after the end of a segment's records")),
+                LogRecordType(0) => {
+                    return Err(bad(log, start, "bytes after the end of a segment's records"));
+                }
                 LogRecordType::FRAGMENT_BEGIN => self.begin_fragment(log, rest)?,
                 LogRecordType::FRAGMENT => {
                     if let Some(joined) = self.join_fragment(log, rest)? {
@@ -167,11 +171,7 @@ impl RecordCursor {
             let what = format!("a record of {len} bytes where {} are left", rest.len());
             return Err(bad(log, start, what));
         };
-        if let [71, _, _, _, _, fill @ ..] = bytes
-            && !is_zero(fill)
-        {
-            return Err(bad(log, start, "a filler that is not empty"));
-        }
+        check_fill(log, start, bytes)?;
         self.at = start + len;
         if len == rest.len() {
             self.enter_next_segment();
@@ -192,7 +192,10 @@ impl RecordCursor {
         let len = usize::from(fields.u16(5).map_err(of)?);
         let piece = fields.slice(7, len).map_err(of)?;
         if 7 + len != rest.len() || total <= len || total > log.end() {
-            let what = format!("a first fragment of {len} of {total} bytes where {} are left", rest.len());
+            let what = format!(
+                "a first fragment of {len} of {total} bytes where {} are left",
+                rest.len()
+            );
             return Err(bad(log, self.at, what));
         }
         self.fragments.clear();
@@ -235,7 +238,10 @@ impl RecordCursor {
                 Ok(Some(open))
             }
             _ => {
-                let what = format!("a fragment of {len} bytes that does not fit the record of {}", open.total);
+                let what = format!(
+                    "a fragment of {len} bytes that does not fit the record of {}",
+                    open.total
+                );
                 Err(bad(log, start, what))
             }
         }
@@ -243,10 +249,9 @@ impl RecordCursor {
 
     /// The joined bytes are one record, no more and no less.
     fn check_joined(&self, log: &LogFile, open: OpenFragment) -> JetResult<()> {
-        let len =
-            LogRecord::len_of(&self.fragments).map_err(|error| bad_record(log, open.offset, &error))?;
+        let len = LogRecord::len_of(&self.fragments).map_err(|error| bad_record(log, open.offset, &error))?;
         if len == open.total {
-            return Ok(());
+            return check_fill(log, open.offset, &self.fragments);
         }
         let what = format!("a record of {len} bytes in fragments of {}", open.total);
         Err(bad(log, open.offset, what))
@@ -303,6 +308,14 @@ pub(super) fn begins_recovery(rest: &[u8]) -> bool {
         [RECOVERY_UNDO | RECOVERY_UNDO_2 | UNDO_INFO, ..] => true,
         [FRAGMENT_BEGIN, _, _, _, _, _, _, inner, ..] => *inner == UNDO_INFO,
         _ => false,
+    }
+}
+
+/// A wrong length of a record before it would hide in a filler that may hold anything.
+fn check_fill(log: &LogFile, offset: usize, record: &[u8]) -> JetResult<()> {
+    match record {
+        [71, _, _, _, _, fill @ ..] if !is_zero(fill) => Err(bad(log, offset, "a filler that is not empty")),
+        _ => Ok(()),
     }
 }
 

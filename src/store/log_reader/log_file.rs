@@ -34,11 +34,7 @@ enum Ending {
     /// The last flush was torn, and something was lost with it: the last record may be cut off.
     Torn,
     /// What follows is damaged.
-    Damaged {
-        offset: u64,
-        code: JetErr,
-        what: String,
-    },
+    Damaged { offset: u64, code: JetErr, what: String },
 }
 
 impl LogFile {
@@ -56,7 +52,9 @@ impl LogFile {
     /// Those of [`load`](Self::load).
     pub fn load_into(buffer: Vec<u8>, file: &dyn File, path: &Path) -> JetResult<LogFile> {
         let (header, bytes, len) = read(buffer, file).map_err(|error| error.in_file(path))?;
-        let body = header.body().map_err(|error| JetError::format(error).in_file(path))?;
+        let body = header
+            .body()
+            .map_err(|error| JetError::format(error).in_file(path))?;
         let mut log = LogFile {
             path: path.to_path_buf(),
             end: bytes.len(),
@@ -221,7 +219,8 @@ impl LogFile {
     /// A log of another length than its header says was cut or is still being copied.
     fn check_length(&mut self, len: u64) {
         let expected = self.header.file_len();
-        let missing = matches!(&self.ending, Ending::Damaged { offset, .. } if *offset >= len);
+        let in_last = |offset: u64| offset.saturating_add(SEGMENT_LEN as u64) > len;
+        let missing = matches!(&self.ending, Ending::Damaged { offset, .. } if in_last(*offset));
         if len != expected && (missing || !matches!(self.ending, Ending::Damaged { .. })) {
             self.segments_checksum = None;
             self.ending = Ending::Damaged {

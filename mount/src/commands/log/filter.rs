@@ -64,7 +64,10 @@ fn types(text: &str) -> Result<Types, String> {
         .filter(|record_type| record_type.name().is_some_and(is_called));
     let named: Vec<_> = named.copied().collect();
     if named.is_empty() {
-        let mut names: Vec<_> = LogRecordType::ALL.iter().filter_map(|known| known.name()).collect();
+        let mut names: Vec<_> = LogRecordType::ALL
+            .iter()
+            .filter_map(|known| known.name())
+            .collect();
         names.dedup();
         return Err(format!("no such type; there are {}", names.join(", ")));
     }

@@ -86,7 +86,11 @@ fn write_value(text: &mut String, name: &str, value: &FieldValue<'_>) -> std::fm
 
 /// Whether a number is one that people know in hex.
 fn is_hex(name: &str) -> bool {
-    name == "trx" || name.starts_with("dbtime") || ["flags", "bits", "checksum"].iter().any(|end| name.ends_with(end))
+    name == "trx"
+        || name.starts_with("dbtime")
+        || ["flags", "bits", "checksum"]
+            .iter()
+            .any(|end| name.ends_with(end))
 }
 
 /// `00000a01…(1400)`: the first bytes, and how many there are if that is more.

@@ -51,6 +51,11 @@ impl Summary {
         self.generation == log.header().generation && log.path().as_os_str() == self.file.as_str()
     }
 
+    /// Whether nothing was counted.
+    pub(super) fn is_empty(&self) -> bool {
+        self.types.is_empty()
+    }
+
     /// Counts a record.
     pub(super) fn add(&mut self, logged: &Logged<'_>) {
         self.first.get_or_insert(logged.position);
@@ -79,7 +84,11 @@ impl Summary {
         writeln!(out, "  end {}", position(self.end))?;
         writeln!(out, "  {:10} {:>10} {:>12}", "type", "records", "bytes")?;
         for (record_type, count) in &self.types {
-            writeln!(out, "  {record_type:10} {:>10} {:>12}", count.records, count.bytes)?;
+            writeln!(
+                out,
+                "  {record_type:10} {:>10} {:>12}",
+                count.records, count.bytes
+            )?;
         }
         writeln!(out, "  {:10} {:>10} {:>12}", "all", total.records, total.bytes)
     }
