@@ -40,7 +40,7 @@ fn main() -> JetResult<()> {
     let mut records = 0_u64;
     for _ in 0..rounds {
         let mut reader = LogReader::new(&RealFileSystem, places.iter().cloned());
-        while let Some(logged) = reader.next()? {
+        while let Some(logged) = reader.next_record()? {
             black_box(logged.record.page_operation());
             records += 1;
         }

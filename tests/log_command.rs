@@ -49,7 +49,7 @@ fn a_directory_is_read_generation_by_generation_and_summed_up_on_stderr() {
         return;
     };
     let ended = log(&[], &set.dir).succeeds();
-    let positions: Vec<&str> = ended.stdout.lines().map(|line| &line[..18]).collect();
+    let positions: Vec<&str> = ended.stdout.lines().map(|line| line.get(..18).unwrap()).collect();
     assert!(positions.is_sorted());
     assert!(positions[0].starts_with("00000001,") && positions.last().unwrap().starts_with("0000000E,"));
     assert_eq!(ended.stderr.lines().count(), 14, "{}", ended.stderr);

@@ -37,7 +37,7 @@ fn for_each_record(set: &Set, mut next_run: impl FnMut(), mut each: impl FnMut(&
         next_run();
         let mut reader = LogReader::new(&RealFileSystem, run);
         while let Some(logged) = reader
-            .next()
+            .next_record()
             .unwrap_or_else(|error| panic!("{}: {error}", set.name))
         {
             each(&logged);
@@ -328,7 +328,7 @@ fn reading_can_begin_at_every_record() {
     let log = log_of(&set.dir, 5);
     let mut positions = Vec::new();
     let mut cursor = RecordCursor::new();
-    while let Some(logged) = cursor.next(&log).unwrap() {
+    while let Some(logged) = cursor.next_record(&log).unwrap() {
         positions.push(logged.position);
     }
     assert!(positions.len() > 100 && positions.is_sorted());
@@ -339,7 +339,7 @@ fn reading_can_begin_at_every_record() {
         };
         let mut reader = LogReader::new(&RealFileSystem, [place]).starting_at(*position);
         let mut found = Vec::new();
-        while let Some(logged) = reader.next().unwrap() {
+        while let Some(logged) = reader.next_record().unwrap() {
             found.push(logged.position);
         }
         assert_eq!(found, positions[index..], "from {position}");

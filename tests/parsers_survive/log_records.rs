@@ -103,7 +103,7 @@ fn read_log(bytes: &[u8]) {
     for generation in [0, 1, 14] {
         let path = path.to_path_buf();
         let mut reader = LogReader::new(&fs, [LogPlace { path, generation }]);
-        while let Ok(Some(_)) = reader.next() {}
+        while let Ok(Some(_)) = reader.next_record() {}
     }
 }
 
@@ -117,7 +117,7 @@ fn each_record(bytes: &[u8], each: &mut dyn FnMut(&[u8])) {
     };
     let mut cursor = RecordCursor::new();
     let mut last = None;
-    while let Ok(Some(logged)) = cursor.next(&log) {
+    while let Ok(Some(logged)) = cursor.next_record(&log) {
         assert!(last < Some(logged.position), "positions only grow");
         last = Some(logged.position);
         each(logged.bytes);

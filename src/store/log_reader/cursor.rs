@@ -73,7 +73,7 @@ impl RecordCursor {
     ///
     /// # Errors
     /// Damage of the log, a record that is none, or fill that is not empty. Nothing can be read behind it.
-    pub fn next<'a>(&'a mut self, log: &'a LogFile) -> JetResult<Option<Logged<'a>>> {
+    pub fn next_record<'a>(&'a mut self, log: &'a LogFile) -> JetResult<Option<Logged<'a>>> {
         match self.advance(log)? {
             Some(_) => self.record(log),
             None => Ok(None),
@@ -83,7 +83,7 @@ impl RecordCursor {
     /// Goes to the next record, and says where it begins; `None` after the last.
     ///
     /// # Errors
-    /// Those of [`next`](Self::next), but for what is inside of a record.
+    /// Those of [`next_record`](Self::next_record), but for what is inside of a record.
     pub fn advance(&mut self, log: &LogFile) -> JetResult<Option<LogPosition>> {
         self.found = match log.body() {
             LogBody::Segments => self.find(log)?,

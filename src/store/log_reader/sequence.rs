@@ -62,7 +62,7 @@ impl<'f> LogReader<'f> {
     ///
     /// # Errors
     /// A log cannot be read, is damaged, or does not follow the one before. Nothing can be read behind it.
-    pub fn next(&mut self) -> JetResult<Option<Logged<'_>>> {
+    pub fn next_record(&mut self) -> JetResult<Option<Logged<'_>>> {
         if self.advance()? { self.record() } else { Ok(None) }
     }
 
@@ -80,7 +80,7 @@ impl<'f> LogReader<'f> {
     /// Goes to the next record, into the next generation where that is needed; `false` after the last.
     ///
     /// # Errors
-    /// Those of [`next`](Self::next), but for what is inside of a record.
+    /// Those of [`next_record`](Self::next_record), but for what is inside of a record.
     pub fn advance(&mut self) -> JetResult<bool> {
         loop {
             let Some(log) = &self.current else {
