@@ -5,7 +5,7 @@
 //! * [`error`]: the published `JET_err` names and numbers, and errors that say file, page and offset;
 //! * [`io`]: files and the clock behind a trait: real, in memory, and with injected faults;
 //! * [`mod@format`]: bytes to values and back, pure functions on byte slices;
-//! * [`store`]: reading databases: pages, trees, catalog, rows; writing new ones;
+//! * [`store`]: reading databases: pages, trees, catalog, rows; writing new ones; reading logs;
 //! * [`backup`]: what can be backed up, and the protocol's state machine;
 //! * [`source`]: the sources: files at rest;
 //! * [`verify`]: checks every checksum of files and sets, and whether a set is complete.

@@ -70,6 +70,7 @@ Examples:
   jetfs umount /mnt/backup                 # end the backup and say how it went
 
   jetfs info SRUDB.dat --tables            # what is in a database
+  jetfs log /srv/ad/ntds --summary          # what is in its transaction logs
   jetfs completions bash > /etc/bash_completion.d/jetfs";
 
 fn main() -> ExitCode {
