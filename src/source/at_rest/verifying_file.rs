@@ -5,8 +5,8 @@
 //!            edge      judged in the buffer itself   edge: from a copy of the whole block
 //! ```
 //!
-//! A read at block boundaries is one read of the file and one pass over the buffer; nothing is allocated and no lock
-//! is taken.
+//! A read at block boundaries is one pass over the buffer, in pieces that fit the processor's cache; nothing is
+//! allocated and no lock is taken.
 
 use super::watched_file::WatchedFile;
 use crate::backup::BackupFile;
@@ -40,6 +40,10 @@ const EDGES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(7);
 
 /// Bytes that [`BackupFile::verify`] reads at a time: whole blocks of every size.
 const VERIFY_LEN: usize = 1 << 20;
+
+/// Bytes that are read and then judged at a time, so that they are still in the processor's cache: whole blocks of
+/// every size.
+const PIECE_LEN: usize = 128 << 10;
 
 /// A file of verified blocks.
 #[derive(Debug)]
@@ -117,9 +121,21 @@ impl<B: Blocks> BackupFile for VerifyingFile<B> {
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> JetResult<usize> {
-        let read = self.file.read(buf, offset)?;
-        self.judge(buf.get_mut(..read).unwrap_or_default(), offset)?;
-        Ok(read)
+        let mut done = 0;
+        // Pieces end at multiples of their length in the file, so that no block is cut by our doing.
+        while let Some(rest) = buf.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let at = offset.saturating_add(done as u64);
+            let within = usize::try_from(at % PIECE_LEN as u64).unwrap_or(0);
+            let wanted = rest.len().min(PIECE_LEN - within);
+            let piece = rest.get_mut(..wanted).unwrap_or_default();
+            let read = self.file.read(piece, at)?;
+            self.judge(piece.get_mut(..read).unwrap_or_default(), at)?;
+            done += read;
+            if read < wanted {
+                break;
+            }
+        }
+        Ok(done)
     }
 
     fn verify(&self) -> JetResult<()> {
