@@ -6,6 +6,7 @@
 //! ```
 
 use crate::support::{program, run};
+use crate::text;
 use jetfs::format::LogPosition;
 use jetfs::format::log_record::{FieldValue, LogRecord};
 use jetfs::store::log_reader::Logged;
@@ -30,6 +31,8 @@ pub(crate) struct DumpedRecord {
     /// Lengths of prefix, suffix and data of an insertion.
     pub(crate) lengths: Option<[u64; 3]>,
     pub(crate) pages: Option<Vec<u64>>,
+    /// All that follows the name.
+    pub(crate) text: String,
 }
 
 fn uncompressed(path: &Path) -> String {
@@ -108,6 +111,7 @@ impl DumpedRecord {
             objid: None,
             lengths: None,
             pages: None,
+            text: String::new(),
         }
     }
 
@@ -123,6 +127,8 @@ impl DumpedRecord {
         let (name, rest) = rest.split_at(rest.len().min(9));
         let mut record = Self::at(position, name.trim());
         record.read_rest(rest.trim_start());
+        // A split at a place where many insertions come has a name of its own; its record has not.
+        record.text = rest.trim().replace("SplitHotpoint", "SplitRight");
         record
     }
 
@@ -249,6 +255,8 @@ impl DumpedRecord {
         record.level = field("level", like.level);
         record.rceid = field("rceid", like.rceid);
         record.objid = field("objid", like.objid);
+        record.text =
+            text::of(&logged.record).map_or_else(|| like.text.clone(), |text| text.trim().to_owned());
         record.pages = like.pages.as_ref().and(pages);
         if let LogRecord::Insert(insert) = &logged.record {
             let prefix = u64::from(insert.prefix_len);

@@ -15,6 +15,7 @@ mod dump;
 #[allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
 #[path = "../support/mod.rs"]
 mod support;
+mod text;
 
 use dump::DumpedRecord;
 use jetfs::format::log_record::{LogRecord, LogRecordType};
