@@ -18,6 +18,8 @@ use std::ops::Range;
 /// Bytes of an `LRCHECKSUM` record.
 const RECORD_LEN: usize = 22;
 const TYPE: u8 = 42;
+/// Where `ulChecksum` stands in the record.
+const CHECKSUM: usize = 13;
 const MULTI_SECTOR: u8 = 0x9A;
 const SINGLE_SECTOR: u8 = 0xD1;
 const RANGE_SEED: u32 = 0xFEED_BEAF;
@@ -114,6 +116,28 @@ impl LegacyVerdict {
         self.verified
             .last()
             .map_or(LogHeader::LEN, |range| range.bytes.end)
+    }
+
+    /// Puts the shadow of a torn sector in its place, with the checksum that it has there; the file must then be
+    /// scanned anew. `false` if there is no shadow to use.
+    pub fn use_shadow(&self, header: &LogHeader, file: &mut [u8]) -> bool {
+        let LegacyTail::Torn {
+            at,
+            usable: Usable::Shadow(shadow),
+        } = &self.tail
+        else {
+            return false;
+        };
+        let start = at - at % usize::from(header.sector_size).max(1);
+        if shadow.end > file.len() || start > shadow.start {
+            return false;
+        }
+        file.copy_within(shadow.clone(), start);
+        let checksum = file.get_mut(at + CHECKSUM..at + CHECKSUM + 4);
+        for (byte, mark) in checksum.into_iter().flatten().zip(SHADOW_MARK.to_le_bytes()) {
+            *byte ^= mark;
+        }
+        true
     }
 
     /// Whether any of these bytes are damage. A torn tail and what was never written are not.

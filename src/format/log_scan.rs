@@ -12,6 +12,7 @@ use super::error::FormatError;
 use super::log_header::LogHeader;
 use super::log_segment::{Slot, SlotContent, is_shadow_of, segment_sum};
 use super::primitive::LogPosition;
+use std::fmt;
 
 /// Scans a log. Memory grows only with what is wrong.
 #[derive(Debug)]
@@ -180,6 +181,23 @@ impl LogVerdict {
     /// Whether recovery can replay all of it (a torn tail with its shadow included).
     pub fn is_sound(&self) -> bool {
         self.damages.is_empty()
+    }
+}
+
+impl fmt::Display for LogDamageKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LogDamageKind::Damaged { stored, computed } => write!(
+                f,
+                "checksum is {stored:#x}, but the bytes give {computed:#x}, and there is no good copy"
+            ),
+            LogDamageKind::Misplaced { position } => write!(f, "a segment that belongs at {position}"),
+            LogDamageKind::ValidAfterEmpty => f.write_str("a segment after the end of the log"),
+            LogDamageKind::DamagedAfterEmpty => {
+                f.write_str("bytes that are no segment after the end of the log")
+            }
+            LogDamageKind::Missing => f.write_str("the file ends before this segment"),
+        }
     }
 }
 

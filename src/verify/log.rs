@@ -4,9 +4,7 @@ use super::database::one_bit;
 use super::read::{Meter, visit_units};
 use super::report::{Damage, FileReport, Unit};
 use crate::error::JetErr;
-use crate::format::{
-    LegacyTail, LegacyVerdict, LogBody, LogDamage, LogDamageKind, LogHeader, LogScan, LogVerdict, SEGMENT_LEN,
-};
+use crate::format::{LegacyTail, LegacyVerdict, LogBody, LogHeader, LogScan, LogVerdict, SEGMENT_LEN};
 use crate::io::File;
 
 /// The longest log of version 7 that is read: twice what an engine makes (section 1.2).
@@ -135,7 +133,7 @@ fn report_verdict(verdict: &LogVerdict, report: &mut FileReport) {
     }
     for found in &verdict.damages {
         let code = JetErr::LogFileCorrupt;
-        report.add(damage(offset_of(found.slot), false, code, in_words(found)));
+        report.add(damage(offset_of(found.slot), false, code, found.kind.to_string()));
     }
     if let Some(slot) = verdict.torn {
         let what =
@@ -148,16 +146,4 @@ fn report_verdict(verdict: &LogVerdict, report: &mut FileReport) {
 
 fn offset_of(slot: u16) -> u64 {
     u64::from(slot) * SEGMENT_LEN as u64
-}
-
-fn in_words(damage: &LogDamage) -> String {
-    match damage.kind {
-        LogDamageKind::Damaged { stored, computed } => {
-            format!("checksum is {stored:#x}, but the bytes give {computed:#x}, and there is no good copy")
-        }
-        LogDamageKind::Misplaced { position } => format!("a segment that belongs at {position}"),
-        LogDamageKind::ValidAfterEmpty => "a segment after the end of the log".to_owned(),
-        LogDamageKind::DamagedAfterEmpty => "bytes that are no segment after the end of the log".to_owned(),
-        LogDamageKind::Missing => "the file ends before this segment".to_owned(),
-    }
 }

@@ -18,8 +18,10 @@ mod support;
 mod text;
 
 use dump::DumpedRecord;
+use jetfs::JetErr;
+use jetfs::format::LogPosition;
 use jetfs::format::log_record::{LogRecord, LogRecordType};
-use jetfs::io::RealFileSystem;
+use jetfs::io::{FileSystem, MemoryFileSystem, OpenMode, RealFileSystem};
 use jetfs::source::at_rest::{AtRestPaths, Inventory, LogSequence};
 use jetfs::store::log_reader::{LogFile, LogPlace, LogReader, Logged, RecordCursor};
 use std::collections::{BTreeMap, HashMap};
@@ -314,7 +316,6 @@ fn log_of(dir: &Path, generation: u32) -> LogFile {
 }
 
 fn load(path: &Path) -> LogFile {
-    use jetfs::io::{FileSystem, OpenMode};
     let file = RealFileSystem.open(path, OpenMode::ReadOnly).unwrap();
     LogFile::load(file.as_ref(), path).unwrap()
 }
@@ -344,5 +345,78 @@ fn reading_can_begin_at_every_record() {
             found.push(logged.position);
         }
         assert_eq!(found, positions[index..], "from {position}");
+    }
+}
+
+/// The records of a log in memory, by position, and the error that ended them.
+fn read(bytes: &[u8]) -> (Vec<LogPosition>, Option<JetErr>) {
+    let fs = MemoryFileSystem::default();
+    fs.write_file("/a.log", bytes).unwrap();
+    let file = fs.open(Path::new("/a.log"), OpenMode::ReadOnly).unwrap();
+    let log = LogFile::load(file.as_ref(), Path::new("/a.log")).unwrap();
+    let mut cursor = RecordCursor::new();
+    let mut positions = Vec::new();
+    loop {
+        match cursor.next_record(&log) {
+            Ok(Some(logged)) => positions.push(logged.position),
+            Ok(None) => return (positions, None),
+            Err(error) => return (positions, Some(error.code())),
+        }
+    }
+}
+
+const SEGMENT: usize = 4096;
+
+#[test]
+fn a_genuine_log_that_was_cut_gives_its_first_records_and_says_so() {
+    let Some(samples) = Samples::find("a_genuine_log_that_was_cut_gives_its_first_records_and_says_so")
+    else {
+        return;
+    };
+    let set = samples.set("genuine-scenarios/p4096_e8920_crash_dirty");
+    let whole = std::fs::read(set.dir.join("edb00000005.log")).unwrap();
+    let (all, error) = read(&whole);
+    assert_eq!(error, None);
+    for len in (SEGMENT..whole.len()).step_by(512) {
+        let (records, error) = read(&whole[..len]);
+        assert!(all.starts_with(&records), "cut to {len}");
+        assert_eq!(error, Some(JetErr::LogFileSizeMismatch), "cut to {len}");
+    }
+}
+
+/// A log whose last segments were never written is no damage: that is how a crash leaves it.
+#[test]
+fn a_genuine_log_ends_where_its_segments_end_and_damage_before_that_is_found() {
+    let test = "a_genuine_log_ends_where_its_segments_end_and_damage_before_that_is_found";
+    let Some(samples) = Samples::find(test) else {
+        return;
+    };
+    let set = samples.set("genuine-scenarios/p4096_e8920_crash_dirty");
+    let whole = std::fs::read(set.dir.join("edb00000005.log")).unwrap();
+    let (all, _) = read(&whole);
+    let segments = all.last().unwrap().sector;
+    let mut longest = 0;
+    for slot in 1..=segments {
+        let start = usize::from(slot) * SEGMENT;
+        let mut unwritten = whole.clone();
+        unwritten[start..].fill(0);
+        let (records, error) = read(&unwritten);
+        assert_eq!(error, None, "unwritten from segment {slot}");
+        assert!(all.starts_with(&records) && records.len() >= longest);
+        longest = records.len();
+
+        let mut damaged = whole.clone();
+        damaged[start + 8..start + 16].fill(0xA5);
+        let (records, error) = read(&damaged);
+        assert!(all.starts_with(&records) && records.iter().all(|position| position.sector < slot));
+        assert_eq!(error, Some(JetErr::LogFileCorrupt), "damage in segment {slot}");
+
+        let mut flipped = whole.clone();
+        flipped[start + 12] ^= 1;
+        assert_eq!(
+            read(&flipped),
+            (all.clone(), None),
+            "one bit in the header of segment {slot}"
+        );
     }
 }

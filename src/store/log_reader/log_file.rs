@@ -2,8 +2,7 @@
 
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{
-    LegacyTail, LegacyVerdict, LogBody, LogDamage, LogDamageKind, LogHeader, LogPosition, LogScan,
-    SEGMENT_LEN, Slot, Usable,
+    LegacyTail, LegacyVerdict, LogBody, LogHeader, LogPosition, LogScan, SEGMENT_LEN, Slot, Usable,
 };
 use crate::io::File;
 use std::ops::Range;
@@ -164,7 +163,7 @@ impl LogFile {
             self.ending = Ending::Damaged {
                 offset: u64::from(first.slot) * SEGMENT_LEN as u64,
                 code: JetErr::LogFileCorrupt,
-                what: in_words(first),
+                what: first.kind.to_string(),
             };
         } else {
             self.segments_checksum = Some(verdict.segments_checksum);
@@ -174,12 +173,7 @@ impl LogFile {
 
     fn verify_ranges(&mut self) {
         let mut verdict = LegacyVerdict::scan(&self.header, &self.bytes);
-        if let LegacyTail::Torn {
-            at,
-            usable: Usable::Shadow(shadow),
-        } = &verdict.tail
-        {
-            self.take_legacy_shadow(*at, shadow.clone());
+        if verdict.use_shadow(&self.header, &mut self.bytes) {
             verdict = LegacyVerdict::scan(&self.header, &self.bytes);
         }
         self.end = verdict.end().max(LogHeader::LEN).min(self.bytes.len());
@@ -195,18 +189,6 @@ impl LogFile {
             if let Usable::FirstSector(range) = usable {
                 self.end = range.end.min(self.bytes.len());
             }
-        }
-    }
-
-    /// Puts the shadow of a torn sector in its place, with the checksum that it has there.
-    fn take_legacy_shadow(&mut self, record: usize, shadow: Range<usize>) {
-        const CHECKSUM: usize = 13;
-        const SHADOW_MARK: u32 = 0x5AD0_5EC7;
-        let sector = usize::from(self.header.sector_size).max(1);
-        self.copy_within(shadow, record - record % sector);
-        let place = self.bytes.get_mut(record + CHECKSUM..record + CHECKSUM + 4);
-        for (byte, mark) in place.into_iter().flatten().zip(SHADOW_MARK.to_le_bytes()) {
-            *byte ^= mark;
         }
     }
 
@@ -249,26 +231,5 @@ fn read(mut buffer: Vec<u8>, file: &dyn File) -> JetResult<(LogHeader, Vec<u8>, 
 fn repair(slot: Slot, segment: &mut [u8]) {
     if slot.wrong_bit.is_some() {
         slot.repair(segment);
-    }
-}
-
-fn in_words(damage: &LogDamage) -> String {
-    match damage.kind {
-        LogDamageKind::Damaged { stored, computed } => {
-            format!(
-                "segment {:#x}: checksum is {stored:#x}, but the bytes give {computed:#x}, and there is no good copy",
-                damage.slot
-            )
-        }
-        LogDamageKind::Misplaced { position } => {
-            format!("segment {:#x} belongs at {position}", damage.slot)
-        }
-        LogDamageKind::ValidAfterEmpty => {
-            format!("segment {:#x} comes after the end of the log", damage.slot)
-        }
-        LogDamageKind::DamagedAfterEmpty => {
-            format!("segment {:#x}, after the end of the log, is damaged", damage.slot)
-        }
-        LogDamageKind::Missing => format!("the file ends before segment {:#x}", damage.slot),
     }
 }

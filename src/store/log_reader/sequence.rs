@@ -110,11 +110,11 @@ impl<'f> LogReader<'f> {
         };
         let buffer = self.leave();
         let log = self.open(&place, buffer)?;
-        if !self.start.is_set() || self.previous.is_some() || place.generation > self.start.generation {
-            self.cursor = RecordCursor::new();
+        self.cursor = if self.start.is_set() && self.previous.is_none() {
+            RecordCursor::in_segment_of(&log, self.start)
         } else {
-            self.cursor = RecordCursor::in_segment_of(&log, self.start);
-        }
+            RecordCursor::new()
+        };
         self.current = Some(log);
         Ok(true)
     }
@@ -145,7 +145,7 @@ impl<'f> LogReader<'f> {
             return Err(JetError::rule(JetErr::LogGenerationMismatch, what));
         }
         let Some((previous, segments)) = &self.previous else {
-            return Ok(());
+            return self.check_first(header.generation);
         };
         let next = previous.generation.saturating_add(1);
         if header.generation > next {
@@ -161,6 +161,18 @@ impl<'f> LogReader<'f> {
             let what = format!("does not follow generation {:#x}", previous.generation);
             JetError::rule(code, what)
         })
+    }
+
+    /// Reading begins in the generation of its start, or nothing says that no record is missing.
+    fn check_first(&self, generation: u32) -> JetResult<()> {
+        if !self.start.is_set() || generation <= self.start.generation {
+            return Ok(());
+        }
+        let what = format!(
+            "generation {:#x}, where reading should begin, is missing",
+            self.start.generation
+        );
+        Err(JetError::rule(JetErr::MissingPreviousLogFile, what))
     }
 
     /// A generation that ends inside of a record is followed by the work of a recovery, or the record's end is lost.
