@@ -6,7 +6,8 @@ mod support;
 
 use std::fs;
 use std::path::Path;
-use support::{Ended, Samples, copy_set, flip_bit, jetfs, run, temp_dir};
+use std::process::Command;
+use support::{Ended, Mount, Samples, copy_set, flip_bit, jetfs, run, temp_dir};
 
 /// A copy of a set in a directory that goes away.
 fn copy_of(test: &str, set: &str) -> Option<tempfile::TempDir> {
@@ -29,6 +30,24 @@ fn a_good_set_exits_0_and_says_so_in_one_line() {
     let ended = verify(set.path()).exits(0);
     assert!(ended.stdout.starts_with("good: "), "{ended}");
     assert_eq!(ended.stdout.lines().count(), 1, "{ended}");
+}
+
+#[test]
+fn a_copy_of_a_mount_repeats_no_note_of_its_manifest() {
+    let test = "a_copy_of_a_mount_repeats_no_note_of_its_manifest";
+    let Some(set) = copy_of(test, "genuine-4k/dirty") else {
+        return;
+    };
+    let mount = Mount::of(set.path());
+    let copy = temp_dir();
+    run(Command::new("cp")
+        .arg("-r")
+        .arg(mount.path().join("."))
+        .arg(copy.path()))
+    .succeeds();
+    assert!(copy.path().join("backup.json").exists());
+    let notes = |ended: Ended| ended.stdout.matches("JET_errDatabaseDirtyShutdown").count();
+    assert_eq!(notes(verify(copy.path()).exits(0)), 1);
 }
 
 #[test]

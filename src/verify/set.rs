@@ -217,7 +217,14 @@ fn judge_manifest(
                 let what = format!("the backup was made without {}", in_words(range));
                 findings.add(ProblemKind::Missing, JetErr::MissingFileToBackup, None, what);
             }
-            findings.notes.extend(manifest.warnings);
+            // What was so when the set was made is mostly still so, and has been said.
+            let said = |warning: &String| findings.notes.contains(warning);
+            let news: Vec<_> = manifest
+                .warnings
+                .into_iter()
+                .filter(|warning| !said(warning))
+                .collect();
+            findings.notes.extend(news);
         }
         Ok(None) if options.require_manifest => {
             let what =
