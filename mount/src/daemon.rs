@@ -26,7 +26,7 @@ use std::{fs, thread};
 /// Event loops. Enough that one reader's slow disk does not hold up the others.
 const THREADS: usize = 8;
 /// What the kernel reads ahead, in KiB; the default of 128 halves the throughput.
-const READ_AHEAD_KB: &str = "1024";
+const READ_AHEAD_KB: &str = "2048";
 
 /// What the launcher tells its user once the mount answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
