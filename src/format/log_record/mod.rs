@@ -45,7 +45,7 @@ pub use structure::{
     SplitOperation, SplitType,
 };
 pub use subject::Subject;
-pub use transaction::{Begin, Begin0, Commit, Commit0, MacroBoundary, Refresh, Rollback};
+pub use transaction::{Begin, Begin0, Commit, Commit0, Levels, MacroBoundary, Refresh, Rollback};
 pub use value::{FieldValue, PageNumbers};
 
 use super::bytes::Fields;

@@ -243,3 +243,16 @@ fn hostile_lengths_and_random_bytes_never_panic() {
         }
     }
 }
+
+#[test]
+fn the_levels_that_a_begin_opens_are_told_apart_from_the_level_before() {
+    let bytes = [8, 5, 0, 0x20, 0x3c, 0, 0, 0];
+    let record = LogRecord::decode(&bytes).unwrap();
+    let LogRecord::Begin0(begin) = record else {
+        panic!("{record:?}");
+    };
+    assert_eq!(
+        (begin.levels.from, begin.levels.count, begin.levels.after()),
+        (0, 2, 2)
+    );
+}

@@ -1,14 +1,17 @@
 //! Transactions and macros (log-and-recovery.md section 4.3).
 
-use super::shape::record;
+use super::shape::{Field, record};
+use super::value::{FieldValue, Sink};
+use crate::format::FormatError;
+use crate::format::bytes::Fields;
 
 record! {
     /// `Begin`: opens levels of a transaction that is already open.
     pub struct Begin is 4 {
         /// `procid`.
         1 session: u16,
-        /// Low nibble: the level before; high nibble: how many levels are opened.
-        3 levels: u8,
+        /// The levels that it opens.
+        3 levels: Levels,
     }
 }
 
@@ -17,29 +20,43 @@ record! {
     pub struct Begin0 is 8 {
         /// `procid`.
         1 session: u16,
-        /// Low nibble: the level before, 0; high nibble: how many levels are opened.
-        3 levels: u8,
+        /// The levels that it opens, from 0.
+        3 levels: Levels,
         /// `trxBegin0`.
         4 trx: u32,
     }
 }
 
-impl Begin {
-    /// The level after it.
-    pub fn level_after(&self) -> u8 {
-        level_after(self.levels)
+/// Levels of a transaction that are opened together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Levels {
+    /// `levelBeginFrom`: the level before.
+    pub from: u8,
+    /// `clevelsToBegin`: how many are opened.
+    pub count: u8,
+}
+
+impl Levels {
+    /// The level after they were opened.
+    pub fn after(self) -> u8 {
+        self.from + self.count
     }
 }
 
-impl Begin0 {
-    /// The level after it.
-    pub fn level_after(&self) -> u8 {
-        level_after(self.levels)
+impl<'a> Field<'a> for Levels {
+    /// Low nibble: the level before; high nibble: how many.
+    fn load(fields: &Fields<'a>, offset: usize) -> Result<Self, FormatError> {
+        let byte = fields.u8(offset)?;
+        Ok(Levels {
+            from: byte & 0xf,
+            count: byte >> 4,
+        })
     }
-}
 
-fn level_after(levels: u8) -> u8 {
-    (levels & 0xf) + (levels >> 4)
+    fn visit(&self, _name: &'static str, sink: Sink<'_, 'a>) {
+        sink("level_from", FieldValue::Number(self.from.into()));
+        sink("levels", FieldValue::Number(self.count.into()));
+    }
 }
 
 record! {
