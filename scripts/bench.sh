@@ -69,16 +69,38 @@ trap clean_up EXIT
 trap 'exit 1' INT TERM
 
 now() { date +%s%N; }
-# measure NAME COMMAND...: adds the microseconds of a run to the samples of NAME.
-measure() {
-    local what=$1 begun
-    shift
+# timed COMMAND...: runs it and sets `took` to its microseconds.
+timed() {
+    local begun
     begun=$(now)
     "$@"
-    echo $((($(now) - begun) / 1000)) >>"$dir/sample.$what"
+    took=$((($(now) - begun) / 1000))
 }
+# measure NAME COMMAND...: a sample of NAME, as "microseconds 0".
+measure() {
+    local what=$1
+    shift
+    timed "$@"
+    echo "$took 0" >>"$dir/sample.$what"
+}
+# against_plain NAME FILE: reads the plain file, then FILE at once; a sample of NAME is "microseconds ratio". The
+# machine may slow down between rounds: a ratio is only worth something between neighbours.
+against_plain() {
+    local plain
+    timed read_all "$database"
+    plain=$took
+    echo "$plain 1" >>"$dir/sample.plain"
+    timed read_all "$2"
+    echo "$took $(ratio "$plain" "$took")" >>"$dir/sample.$1"
+}
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.3f", a / b }'; }
+# column NAME N: that column of the samples, sorted.
+column() { awk -v n="$2" '{ print $n }' "$dir/sample.$1" | sort -n; }
+middle() { awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
 # The median of NAME, in microseconds.
-median() { sort -n "$dir/sample.$1" | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : int((v[NR / 2] + v[NR / 2 + 1]) / 2) }'; }
+median() { column "$1" 1 | middle | cut -d. -f1; }
+# The median ratio of NAME with its lowest and highest.
+ratios() { printf '%.2f (%.2f to %.2f)' "$(column "$1" 2 | middle)" "$(column "$1" 2 | head -1)" "$(column "$1" 2 | tail -1)"; }
 
 read_all() { dd if="$1" of=/dev/null bs=1M status=none; }
 mount_it() { "$jetfs" mount --quiet "$@" "$source" "$mount_point"; }
@@ -105,42 +127,50 @@ anonymous_peak() {
 
 rm -f "$dir"/sample.*
 read_all "$database"
+load_before=$(cut -d' ' -f1 /proc/loadavg)
 for ((round = 1; round <= rounds; round++)); do
     echo "round $round of $rounds"
-    measure plain read_all "$database"
     measure mount mount_it
-    measure first read_all "$mount_point/$name"
-    measure second read_all "$mount_point/$name"
+    against_plain first "$mount_point/$name"
+    against_plain second "$mount_point/$name"
     umount_it
 
     mount_it --trust-source
-    measure trusted_first read_all "$mount_point/$name"
-    measure trusted read_all "$mount_point/$name"
+    against_plain trusted_first "$mount_point/$name"
+    against_plain trusted "$mount_point/$name"
     umount_it
 
     rm -rf "${copy:?}/out"
-    measure rsync_plain copy_all "$source"
+    timed copy_all "$source"
+    plain_copy=$took
     rm -rf "${copy:?}/out"
     mount_it
-    measure rsync_mount anonymous_peak copy_all "$mount_point"
+    timed anonymous_peak copy_all "$mount_point"
+    echo "$took $(ratio "$took" "$plain_copy")" >>"$dir/sample.rsync"
     umount_it
 done
 
-ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
 speed() { awk -v us="$1" -v bytes="$bytes" 'BEGIN { printf "%.2f", bytes / 1073741824 / (us / 1e6) }'; }
 # row TEXT NAME TARGET: a read against dd on the plain file.
-row() { echo "| $1 | $(speed "$(median "$2")") GiB/s | $(ratio "$(median plain)" "$(median "$2")") | $3 |"; }
+row() { echo "| $1 | $(speed "$(median "$2")") GiB/s | $(ratios "$2") | $3 |"; }
+# What was there before the rounds did not come from here.
+quiet() {
+    awk -v load="$load_before" 'BEGIN { exit load > 0.5 }' ||
+        echo "* **The machine was not idle when this began: do not rely on these numbers.**"
+}
 peak_mib=$(sort -n "$dir/sample.anonymous_kib" | tail -1 | awk '{ printf "%.1f", $1 / 1024 }')
 
 results() {
     cat <<RESULTS
 # The mount against the plain file
 
-Written by \`scripts/bench.sh --size $size --rounds $rounds\`; medians of $rounds rounds, each of which measures everything once.
+Written by \`scripts/bench.sh --size $size --rounds $rounds\`; medians of $rounds rounds. Each ratio is
+to a run on the plain file just before; in brackets the lowest and highest.
 
 * Date: $(date -u +%Y-%m-%d), commit $(git rev-parse --short HEAD)
 * Machine: $(nproc) cores, $(awk '/^model name/ { sub(/^[^:]*: /, ""); print; exit }' /proc/cpuinfo), $(awk '/^MemTotal/ { printf "%d GiB", $2 / 1048576 + 0.5 }' /proc/meminfo), Linux $(uname -r), as $(id -un)
-* Load when it ended: $(cut -d' ' -f1-3 /proc/loadavg)
+* Load when it began: $load_before
+$(quiet)
 * Database: $name, $bytes bytes, in the page cache; rsync copies to $copy_to
 
 | what | speed | against dd on the plain file | wanted |
@@ -153,7 +183,7 @@ $(row "later read under --trust-source, passed through" trusted "at least 0.9")
 
 | what | measured | wanted |
 |---|---|---|
-| rsync -a of the mount against rsync -a of the plain directory | $(ratio "$(median rsync_mount)" "$(median rsync_plain)") times as long | at most 1.3 |
+| rsync -a of the mount against rsync -a of the plain directory | $(ratios rsync) times as long | at most 1.3 |
 | \`jetfs mount\` until the mount answers | $(($(median mount) / 1000)) ms | under 50 ms |
 | highest anonymous memory of the mount process while rsync copies | $peak_mib MiB | under 64 MiB |
 RESULTS
