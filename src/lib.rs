@@ -6,6 +6,7 @@
 //! * [`io`]: files and the clock behind a trait: real, in memory, and with injected faults;
 //! * [`mod@format`]: bytes to values and back, pure functions on byte slices;
 //! * [`store`]: reading databases: pages, trees, catalog, rows; writing new ones; reading logs;
+//! * [`recovery`]: redo and undo of log records;
 //! * [`backup`]: what can be backed up, and the protocol's state machine;
 //! * [`source`]: the sources: files at rest;
 //! * [`verify`]: checks every checksum of files and sets, and whether a set is complete.
@@ -14,6 +15,7 @@ pub mod backup;
 pub mod error;
 pub mod format;
 pub mod io;
+pub mod recovery;
 pub mod source;
 pub mod store;
 pub mod verify;

@@ -57,6 +57,16 @@ impl VerifiedPage {
         }
     }
 
+    /// A page whose checksum was just stamped.
+    pub(super) fn of_stamped(bytes: Box<[u8]>, size: PageSize, pgno: u32) -> Self {
+        VerifiedPage { bytes, size, pgno }
+    }
+
+    /// The bytes, to be changed.
+    pub(super) fn into_bytes(self) -> Box<[u8]> {
+        self.bytes
+    }
+
     /// The whole page, header and tags included.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

@@ -1,0 +1,12 @@
+//! Redo and undo of log records (log-and-recovery.md sections 4 to 6).
+//!
+//! Recovery reads databases and logs and writes nothing: what changes is kept in an overlay over each database. Only
+//! when everything was replayed and rolled back does the caller write it in place, into a copy, or show it in a mount.
+//!
+//! * `apply`: one record, or one macro, applied to pages;
+//! * `pages`: what `apply` wants from the pages of a database.
+
+mod apply;
+mod pages;
+
+pub use pages::{Decision, PageChange, RedoPages};
