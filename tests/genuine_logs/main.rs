@@ -132,19 +132,26 @@ fn every_type_is_counted_as_the_genuine_dump_counts_it() {
 
 /// All sets with logs: Windows-made ones, too.
 #[test]
-fn every_genuine_log_is_read_to_its_end_without_an_unknown_record() {
-    let Some(samples) = Samples::find("every_genuine_log_is_read_to_its_end_without_an_unknown_record")
+fn every_genuine_log_is_read_to_its_end_and_every_record_is_written_as_it_was() {
+    let test = "every_genuine_log_is_read_to_its_end_and_every_record_is_written_as_it_was";
+    let Some(samples) = Samples::find(test)
     else {
         return;
     };
     let mut types: BTreeMap<LogRecordType, u64> = BTreeMap::new();
+    let mut written = Vec::new();
     let (mut sets, mut records) = (0, 0);
     for set in samples.sets() {
         if set.files().iter().any(|name| name.ends_with(".log")) {
             records += for_each_record(
                 &set,
                 || (),
-                |logged| *types.entry(logged.record.record_type()).or_default() += 1,
+                |logged| {
+                    *types.entry(logged.record.record_type()).or_default() += 1;
+                    written.clear();
+                    logged.record.encode(&mut written).unwrap();
+                    assert_eq!(written, logged.bytes, "{}: {}", set.name, logged.position);
+                },
             );
             sets += 1;
         }

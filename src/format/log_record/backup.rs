@@ -2,7 +2,7 @@
 
 use super::marker::LoggedText;
 use super::operation::named_number;
-use super::shape::record;
+use super::shape::{Reserved, record};
 use crate::format::primitive::BackupInfo;
 
 record! {
@@ -28,6 +28,8 @@ record! {
     pub struct Backup<'a> is 5 {
         /// Its kind.
         1 kind: u8,
+        /// Unused.
+        2 reserved: Reserved<1>,
     }
     tail {
         /// A path.
@@ -80,6 +82,8 @@ record! {
         7 database: u8,
         /// What the header gets.
         8 info: BackupInfo,
+        /// Unused.
+        32 reserved: Reserved<1>,
     }
     tail {
         /// A path.

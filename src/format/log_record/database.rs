@@ -1,7 +1,7 @@
 //! Databases made, attached, detached, grown and shrunk (log-and-recovery.md section 4.7).
 
 use super::operation::{flag_field, named_number};
-use super::shape::{Body, Field, length, record};
+use super::shape::{Body, Field, Reserved, length, put_length, record};
 use super::value::{FieldValue, Sink};
 use crate::format::FormatError;
 use crate::format::bytes::Fields;
@@ -14,7 +14,12 @@ pub struct LoggedPath<'a> {
     is_unicode: bool,
 }
 
-impl LoggedPath<'_> {
+impl<'a> LoggedPath<'a> {
+    /// A path of these bytes, which end in NUL: UTF-16LE or the writer's code page.
+    pub fn new(bytes: &'a [u8], is_unicode: bool) -> Self {
+        LoggedPath { bytes, is_unicode }
+    }
+
     /// The path as text, without the NUL at its end; what is no text is replaced.
     pub fn text(&self) -> String {
         let text = if self.is_unicode {
@@ -27,8 +32,15 @@ impl LoggedPath<'_> {
         text.trim_end_matches('\0').to_owned()
     }
 
-    fn visit<'a>(&self, name: &'static str, sink: Sink<'_, 'a>) {
+    fn visit(&self, name: &'static str, sink: Sink<'_, 'a>) {
         sink(name, FieldValue::Text(self.text()));
+    }
+
+    /// Appends it to a record and writes its length.
+    fn store(&self, record: &mut Vec<u8>, length_offset: usize) -> Result<(), FormatError> {
+        put_length::u16(record, length_offset, self.bytes.len())?;
+        record.extend_from_slice(self.bytes);
+        Ok(())
     }
 }
 
@@ -105,6 +117,24 @@ impl<'a> Body<'a> for CreateDatabase<'a> {
         })
     }
 
+    fn store(&self, record: &mut Vec<u8>) -> Result<(), FormatError> {
+        let mut flags = self.flags;
+        flags.set(CreateFlags::VERSION, self.version.is_some());
+        flags.set(CreateFlags::UNICODE, self.path.is_unicode);
+        record.resize(Self::path_start(flags), 0);
+        self.session.store(record, 1)?;
+        self.database.store(record, 3)?;
+        self.grbit.store(record, 4)?;
+        self.pages_most.store(record, 8)?;
+        self.signature.store(record, 12)?;
+        flags.store(record, 42)?;
+        if let Some((version, update)) = self.version {
+            version.store(record, 43)?;
+            update.store(record, 45)?;
+        }
+        self.path.store(record, 40)
+    }
+
     fn visit(&self, sink: Sink<'_, 'a>) {
         self.session.visit("session", sink);
         self.database.visit("database", sink);
@@ -173,6 +203,20 @@ impl<'a> Body<'a> for AttachDatabase<'a> {
         })
     }
 
+    fn store(&self, record: &mut Vec<u8>) -> Result<(), FormatError> {
+        let mut flags = self.flags;
+        flags.set(AttachFlags::UNICODE, self.path.is_unicode);
+        record.resize(75, 0);
+        self.session.store(record, 1)?;
+        self.database.store(record, 3)?;
+        self.pages_most.store(record, 4)?;
+        self.consistent.store(record, 8)?;
+        self.signature.store(record, 16)?;
+        self.log_signature.store(record, 44)?;
+        flags.store(record, 74)?;
+        self.path.store(record, 72)
+    }
+
     fn visit(&self, sink: Sink<'_, 'a>) {
         self.session.visit("session", sink);
         self.database.visit("database", sink);
@@ -223,6 +267,16 @@ impl<'a> Body<'a> for DetachDatabase<'a> {
                 is_unicode: flags.contains(DetachFlags::UNICODE),
             },
         })
+    }
+
+    fn store(&self, record: &mut Vec<u8>) -> Result<(), FormatError> {
+        let mut flags = self.flags;
+        flags.set(DetachFlags::UNICODE, self.path.is_unicode);
+        record.resize(7, 0);
+        self.session.store(record, 1)?;
+        self.database.store(record, 3)?;
+        flags.store(record, 6)?;
+        self.path.store(record, 4)
     }
 
     fn visit(&self, sink: Sink<'_, 'a>) {
@@ -390,6 +444,8 @@ record! {
         2 page: u32,
         /// `dbtime`.
         6 dbtime: u64,
+        /// Unused.
+        14 reserved: Reserved<32>,
     }
 }
 
@@ -400,6 +456,8 @@ record! {
         5 database: u8,
         /// `pgno`.
         6 page: u32,
+        /// Unused.
+        10 reserved: Reserved<16>,
         /// `dbtimeBefore`: that of the page.
         26 dbtime_before: u64,
         /// `dbtimeAfter`: that of the database at that time.

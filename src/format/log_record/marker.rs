@@ -1,9 +1,10 @@
 //! Starts and ends of the engine, fillers, notes (log-and-recovery.md sections 4.2 and 4.7).
 
-use super::shape::{Field, record};
+use super::shape::{Field, put_length, record};
 use super::value::{FieldValue, PageNumbers, Sink};
 use crate::format::FormatError;
-use crate::format::bytes::Fields;
+use crate::format::bytes::{Fields, put};
+use crate::format::dbms_param::DbmsParam;
 use crate::format::primitive::{LogPosition, LogTime};
 
 record! {
@@ -11,14 +12,21 @@ record! {
     pub struct Marker is 1 {}
 }
 
-/// `DBMS_PARAM` as it stands in a record: [`DbmsParam`](crate::format::DbmsParam) reads it.
+/// `DBMS_PARAM` as it stands in a record: [`DbmsParam`] reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ParamBytes<'a>(pub &'a [u8]);
 
 impl<'a> Field<'a> for ParamBytes<'a> {
     fn load(fields: &Fields<'a>, offset: usize) -> Result<Self, FormatError> {
-        const LEN: usize = 567;
-        fields.slice(offset, LEN).map(ParamBytes)
+        fields.slice(offset, DbmsParam::LEN).map(ParamBytes)
+    }
+
+    fn store(&self, record: &mut [u8], offset: usize) -> Result<(), FormatError> {
+        if self.0.len() > DbmsParam::LEN {
+            return Err(put_length::too_long(offset, self.0.len()));
+        }
+        put(record, offset, self.0);
+        Ok(())
     }
 
     fn visit(&self, _: &'static str, sink: Sink<'_, 'a>) {
@@ -133,6 +141,10 @@ pub struct LoggedText<'a>(pub &'a [u8]);
 impl<'a> super::shape::Tail<'a> for LoggedText<'a> {
     fn of(bytes: &'a [u8]) -> Self {
         LoggedText(bytes)
+    }
+
+    fn bytes(&self) -> &'a [u8] {
+        self.0
     }
 
     fn visit(&self, name: &'static str, sink: Sink<'_, 'a>) {

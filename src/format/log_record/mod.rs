@@ -3,6 +3,7 @@
 //! ```text
 //! bytes ── len_of ──> how long the record is     (cheap: the lengths of its tails)
 //!   └───── decode ──> LogRecord                   (named fields; keys, data and images borrowed)
+//!                         └── encode ──> bytes    (the same ones; lengths as the tails have them)
 //! ```
 //!
 //! * `shape`: how records are declared; `value`: their fields for people; `operation`: the common prefixes;
@@ -39,6 +40,7 @@ pub use node::{
     Undo, UndoInfo, UndoneOperation,
 };
 pub use operation::{DBTIME_NIL, NodeOperation, OperationFlags, PageOperation};
+pub use shape::Reserved;
 pub use structure::{
     ConvertFdp, CreateMultipleExtentFdp, CreateSingleExtentFdp, EmptiedPage, EmptiedPages, EmptyTree,
     ImageFlags, Merge, MergeFlags, MergeType, MoveFlags, NewPage, PageMove, RootPageMove, ScrubPage, Split,
@@ -48,7 +50,7 @@ pub use subject::Subject;
 pub use transaction::{Begin, Begin0, Commit, Commit0, Levels, MacroBoundary, Refresh, Rollback};
 pub use value::{FieldValue, PageNumbers};
 
-use super::bytes::Fields;
+use super::bytes::{Fields, put};
 use super::error::{FormatError, Problem, Structure};
 use shape::Body;
 use std::fmt;
@@ -94,6 +96,18 @@ macro_rules! records {
                     $($number => Body::read(&fields).map(LogRecord::$variant),)*
                     other => Err(LogRecordType(other).refused()),
                 }
+            }
+
+            /// Appends its bytes to `out`. The lengths of its tails are those that the tails have.
+            ///
+            /// # Errors
+            /// A value or tail that the record cannot hold; `out` is as it was.
+            pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), FormatError> {
+                let mut record = Vec::new();
+                match self { $(LogRecord::$variant(body) => body.store(&mut record)?,)* }
+                put(&mut record, 0, &[self.record_type().0]);
+                out.extend_from_slice(&record);
+                Ok(())
             }
 
             /// Its type.

@@ -3,7 +3,7 @@
 use super::shape::Field;
 use super::value::{FieldValue, Sink};
 use crate::format::FormatError;
-use crate::format::bytes::Fields;
+use crate::format::bytes::{Fields, put};
 
 /// The dbtime that stands for none.
 pub const DBTIME_NIL: u64 = u64::MAX;
@@ -82,6 +82,19 @@ impl<'a> Field<'a> for PageOperation {
         })
     }
 
+    fn store(&self, record: &mut [u8], offset: usize) -> Result<(), FormatError> {
+        put(record, offset + 1, &self.session.to_le_bytes());
+        put(record, offset + 3, &[self.database]);
+        put(record, offset + 4, &self.page.to_le_bytes());
+        put(record, offset + 8, &self.dbtime.to_le_bytes());
+        put(record, offset + 16, &self.dbtime_before.to_le_bytes());
+        put(record, offset + 24, &self.trx.to_le_bytes());
+        put(record, offset + 28, &[self.level]);
+        put(record, offset + 29, &self.line.to_le_bytes());
+        put(record, offset + 31, &[self.flags.bits()]);
+        Ok(())
+    }
+
     fn visit(&self, _: &'static str, sink: Sink<'_, 'a>) {
         sink("session", FieldValue::Number(self.session.into()));
         sink("database", FieldValue::Number(self.database.into()));
@@ -110,6 +123,13 @@ impl<'a> Field<'a> for NodeOperation {
         })
     }
 
+    fn store(&self, record: &mut [u8], offset: usize) -> Result<(), FormatError> {
+        put(record, offset + 32, &self.rceid.to_le_bytes());
+        put(record, offset + 36, &self.page_fdp.to_le_bytes());
+        put(record, offset + 40, &self.objid.to_le_bytes());
+        self.page.store(record, offset)
+    }
+
     fn visit(&self, name: &'static str, sink: Sink<'_, 'a>) {
         self.page.visit(name, sink);
         sink("rceid", FieldValue::Number(self.rceid.into()));
@@ -131,6 +151,10 @@ macro_rules! flag_field {
                 offset: usize,
             ) -> Result<Self, $crate::format::FormatError> {
                 fields.$bits(offset).map($type::from_bits_retain)
+            }
+
+            fn store(&self, record: &mut [u8], offset: usize) -> Result<(), $crate::format::FormatError> {
+                $crate::format::log_record::shape::Field::store(&self.bits(), record, offset)
             }
 
             fn visit(&self, name: &'static str, sink: $crate::format::log_record::value::Sink<'_, 'a>) {
@@ -162,6 +186,14 @@ macro_rules! named_number {
                     $($number => $name::$variant,)*
                     other => $name::Unknown(other),
                 })
+            }
+
+            fn store(&self, record: &mut [u8], offset: usize) -> Result<(), $crate::format::FormatError> {
+                let number: $bits = match self {
+                    $($name::$variant => $number,)*
+                    $name::Unknown(other) => *other,
+                };
+                $crate::format::log_record::shape::Field::store(&number, record, offset)
             }
 
             fn visit(&self, name: &'static str, sink: $crate::format::log_record::value::Sink<'_, 'a>) {

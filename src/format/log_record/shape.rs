@@ -1,12 +1,13 @@
 //! How records are declared: fields at fixed offsets, then tails whose lengths stand in the fixed part
 //! (log-and-recovery.md section 4.2).
 //!
-//! One declaration makes the structure, its exact length, its reading, and the list of its fields for people.
+//! One declaration makes the structure, its exact length, its reading and writing, and the list of its fields for
+//! people.
 
 use super::operation::PageOperation;
 use super::value::{FieldValue, Sink};
 use crate::format::FormatError;
-use crate::format::bytes::Fields;
+use crate::format::bytes::{Fields, put};
 use crate::format::primitive::{BackupInfo, LogPosition, LogTime, Signature};
 
 /// The body of a record.
@@ -16,6 +17,9 @@ pub(super) trait Body<'a>: Sized {
 
     /// Reads the record; `fields` are its bytes and no more.
     fn read(fields: &Fields<'a>) -> Result<Self, FormatError>;
+
+    /// Appends the record to `record`, which is empty; the byte of its type is left 0.
+    fn store(&self, record: &mut Vec<u8>) -> Result<(), FormatError>;
 
     /// Gives every field to `sink`, in the order of the declaration.
     fn visit(&self, sink: Sink<'_, 'a>);
@@ -31,6 +35,12 @@ pub(super) trait Field<'a>: Sized {
     /// Reads it.
     fn load(fields: &Fields<'a>, offset: usize) -> Result<Self, FormatError>;
 
+    /// Writes it into the fixed part of a record.
+    ///
+    /// # Errors
+    /// A value that the field cannot hold.
+    fn store(&self, record: &mut [u8], offset: usize) -> Result<(), FormatError>;
+
     /// Gives it to `sink`, under its name or, if it has parts, those under theirs.
     fn visit(&self, name: &'static str, sink: Sink<'_, 'a>);
 
@@ -45,6 +55,9 @@ pub(super) trait Tail<'a>: Sized {
     /// The tail of these bytes.
     fn of(bytes: &'a [u8]) -> Self;
 
+    /// Its bytes.
+    fn bytes(&self) -> &'a [u8];
+
     /// Gives it to `sink`.
     fn visit(&self, name: &'static str, sink: Sink<'_, 'a>);
 }
@@ -52,6 +65,10 @@ pub(super) trait Tail<'a>: Sized {
 impl<'a> Tail<'a> for &'a [u8] {
     fn of(bytes: &'a [u8]) -> Self {
         bytes
+    }
+
+    fn bytes(&self) -> &'a [u8] {
+        self
     }
 
     fn visit(&self, name: &'static str, sink: Sink<'_, 'a>) {
@@ -65,6 +82,11 @@ macro_rules! fields {
             #[inline]
             fn load(fields: &Fields<'a>, offset: usize) -> Result<Self, FormatError> {
                 fields.$type(offset)
+            }
+
+            fn store(&self, record: &mut [u8], offset: usize) -> Result<(), FormatError> {
+                put(record, offset, &self.to_le_bytes());
+                Ok(())
             }
 
             fn visit(&self, name: &'static str, sink: Sink<'_, 'a>) {
@@ -91,6 +113,11 @@ macro_rules! structures {
                 $type::read(fields, offset)
             }
 
+            fn store(&self, record: &mut [u8], offset: usize) -> Result<(), FormatError> {
+                put(record, offset, &self.to_bytes());
+                Ok(())
+            }
+
             fn visit(&self, name: &'static str, sink: Sink<'_, 'a>) {
                 sink(name, FieldValue::$type(*self));
             }
@@ -99,6 +126,30 @@ macro_rules! structures {
 }
 
 structures!(LogPosition LogTime Signature BackupInfo);
+
+/// Bytes that mean nothing, kept so that a record is written as it was read. People do not see them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reserved<const N: usize>([u8; N]);
+
+impl<const N: usize> Default for Reserved<N> {
+    /// Zeros, as new records have them.
+    fn default() -> Self {
+        Reserved([0; N])
+    }
+}
+
+impl<'a, const N: usize> Field<'a> for Reserved<N> {
+    fn load(fields: &Fields<'a>, offset: usize) -> Result<Self, FormatError> {
+        fields.array(offset).map(Reserved)
+    }
+
+    fn store(&self, record: &mut [u8], offset: usize) -> Result<(), FormatError> {
+        put(record, offset, &self.0);
+        Ok(())
+    }
+
+    fn visit(&self, _name: &'static str, _sink: Sink<'_, 'a>) {}
+}
 
 /// Where the length of a tail stands: `kind @ offset` in a declaration.
 pub(super) mod length {
@@ -129,6 +180,46 @@ pub(super) mod length {
     }
 }
 
+/// Writes the length of a tail where [`length`] reads it, after the fields of the record.
+pub(super) mod put_length {
+    use super::{Fields, FormatError, put};
+    use crate::format::Structure;
+
+    /// The error of a length that does not fit.
+    pub(in super::super) fn too_long(offset: usize, len: usize) -> FormatError {
+        let what = format!("{len} bytes are more than the record can hold");
+        FormatError::other(Structure::LogRecord, offset, what)
+    }
+
+    pub(in super::super) fn u16(record: &mut [u8], offset: usize, len: usize) -> Result<(), FormatError> {
+        let stored = u16::try_from(len).map_err(|_| too_long(offset, len))?;
+        put(record, offset, &stored.to_le_bytes());
+        Ok(())
+    }
+
+    pub(in super::super) fn u32(record: &mut [u8], offset: usize, len: usize) -> Result<(), FormatError> {
+        let stored = u32::try_from(len).map_err(|_| too_long(offset, len))?;
+        put(record, offset, &stored.to_le_bytes());
+        Ok(())
+    }
+
+    /// Keeps the highest bit, which a field has written.
+    pub(in super::super) fn u15(record: &mut [u8], offset: usize, len: usize) -> Result<(), FormatError> {
+        let flag = Fields::new(Structure::LogRecord, record).u16(offset)? & 0x8000;
+        let stored = u16::try_from(len).ok().filter(|len| *len < 0x8000);
+        let stored = stored.ok_or_else(|| too_long(offset, len))? | flag;
+        put(record, offset, &stored.to_le_bytes());
+        Ok(())
+    }
+
+    /// The second length is a field; the first one is what it leaves.
+    pub(in super::super) fn two_u16(record: &mut [u8], offset: usize, len: usize) -> Result<(), FormatError> {
+        let second = Fields::new(Structure::LogRecord, record).u16(offset + 2)?;
+        let first = len.checked_sub(usize::from(second));
+        u16(record, offset, first.ok_or_else(|| too_long(offset, second.into()))?)
+    }
+}
+
 /// Declares a record: `offset name: type` for each field of the fixed part of so many bytes, then the tails, each
 /// with the place of its length.
 ///
@@ -152,6 +243,7 @@ macro_rules! record {
                 Ok($len)
             }
 
+            $crate::format::log_record::shape::store! { $len { $($offset $field,)* } {} }
             $crate::format::log_record::shape::body! { $name { $($offset $field,)* } }
         }
     };
@@ -181,6 +273,9 @@ macro_rules! record {
                 Ok(len)
             }
 
+            $crate::format::log_record::shape::store! {
+                $len { $($offset $field,)* } { $($tail = $kind @ $at,)* }
+            }
             $crate::format::log_record::shape::body! {
                 $name { $($offset $field,)* } $len { $($tail = $kind @ $at,)* }
             }
@@ -205,6 +300,7 @@ macro_rules! record {
                 $crate::format::log_record::shape::skippable_len(fields)
             }
 
+            $crate::format::log_record::shape::store! { $len { $($offset $field,)* } { skippable } }
             $crate::format::log_record::shape::body! { $name { $($offset $field,)* } }
         }
     };
@@ -239,10 +335,36 @@ macro_rules! record {
                 })
             }
 
+            $crate::format::log_record::shape::store! { $len { $($offset $field,)* } { skippable $rest } }
+
             fn visit(&self, sink: $crate::format::log_record::value::Sink<'_, $life>) {
                 $($crate::format::log_record::shape::Field::visit(&self.$field, stringify!($field), sink);)*
                 $crate::format::log_record::shape::Tail::visit(&self.$rest, stringify!($rest), sink);
             }
+        }
+    };
+}
+
+/// The writing of a record: its fixed part, then its tails, then the lengths of those.
+macro_rules! store {
+    ($len:literal { $($offset:literal $field:ident,)* } { $($tail:ident = $kind:ident @ $at:literal,)* }) => {
+        fn store(&self, record: &mut Vec<u8>) -> Result<(), $crate::format::FormatError> {
+            record.resize($len, 0);
+            $($crate::format::log_record::shape::Field::store(&self.$field, record, $offset)?;)*
+            $(
+                let tail = $crate::format::log_record::shape::Tail::bytes(&self.$tail);
+                $crate::format::log_record::shape::put_length::$kind(record, $at, tail.len())?;
+                record.extend_from_slice(tail);
+            )*
+            Ok(())
+        }
+    };
+    ($len:literal { $($offset:literal $field:ident,)* } { skippable $($rest:ident)? }) => {
+        fn store(&self, record: &mut Vec<u8>) -> Result<(), $crate::format::FormatError> {
+            record.resize($len, 0);
+            $($crate::format::log_record::shape::Field::store(&self.$field, record, $offset)?;)*
+            $(record.extend_from_slice($crate::format::log_record::shape::Tail::bytes(&self.$rest));)?
+            $crate::format::log_record::shape::put_skippable_len(record)
         }
     };
 }
@@ -292,4 +414,10 @@ pub(super) fn skippable_len(fields: &Fields<'_>) -> Result<usize, FormatError> {
     Ok(length::u32(fields, 1)?.saturating_add(5))
 }
 
-pub(super) use {body, record};
+/// Writes the length of a record of the shape `LRIGNORED`.
+pub(super) fn put_skippable_len(record: &mut [u8]) -> Result<(), FormatError> {
+    let len = record.len().saturating_sub(5);
+    put_length::u32(record, 1, len)
+}
+
+pub(super) use {body, record, store};

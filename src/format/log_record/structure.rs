@@ -287,6 +287,10 @@ impl<'a> Tail<'a> for EmptiedPages<'a> {
         EmptiedPages(bytes)
     }
 
+    fn bytes(&self) -> &'a [u8] {
+        self.0
+    }
+
     fn visit(&self, name: &'static str, sink: Sink<'_, 'a>) {
         let pages = self
             .iter()

@@ -3,6 +3,7 @@
 use super::shape::{Field, record};
 use super::value::{FieldValue, Sink};
 use crate::format::FormatError;
+use crate::format::Structure;
 use crate::format::bytes::Fields;
 
 record! {
@@ -51,6 +52,14 @@ impl<'a> Field<'a> for Levels {
             from: byte & 0xf,
             count: byte >> 4,
         })
+    }
+
+    fn store(&self, record: &mut [u8], offset: usize) -> Result<(), FormatError> {
+        if self.from > 0xf || self.count > 0xf {
+            let level = self.from.max(self.count);
+            return Err(FormatError::field(Structure::LogRecord, offset, "levels", level, "at most 15"));
+        }
+        (self.from | self.count << 4).store(record, offset)
     }
 
     fn visit(&self, _name: &'static str, sink: Sink<'_, 'a>) {

@@ -64,6 +64,10 @@ impl<'a> super::shape::Tail<'a> for PageNumbers<'a> {
         PageNumbers(bytes)
     }
 
+    fn bytes(&self) -> &'a [u8] {
+        self.0
+    }
+
     fn visit(&self, name: &'static str, sink: Sink<'_, 'a>) {
         sink(name, FieldValue::Pages(*self));
     }
