@@ -134,8 +134,7 @@ fn every_type_is_counted_as_the_genuine_dump_counts_it() {
 #[test]
 fn every_genuine_log_is_read_to_its_end_and_every_record_is_written_as_it_was() {
     let test = "every_genuine_log_is_read_to_its_end_and_every_record_is_written_as_it_was";
-    let Some(samples) = Samples::find(test)
-    else {
+    let Some(samples) = Samples::find(test) else {
         return;
     };
     let mut types: BTreeMap<LogRecordType, u64> = BTreeMap::new();

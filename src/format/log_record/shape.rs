@@ -216,7 +216,11 @@ pub(super) mod put_length {
     pub(in super::super) fn two_u16(record: &mut [u8], offset: usize, len: usize) -> Result<(), FormatError> {
         let second = Fields::new(Structure::LogRecord, record).u16(offset + 2)?;
         let first = len.checked_sub(usize::from(second));
-        u16(record, offset, first.ok_or_else(|| too_long(offset, second.into()))?)
+        u16(
+            record,
+            offset,
+            first.ok_or_else(|| too_long(offset, second.into()))?,
+        )
     }
 }
 

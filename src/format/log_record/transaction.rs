@@ -57,7 +57,13 @@ impl<'a> Field<'a> for Levels {
     fn store(&self, record: &mut [u8], offset: usize) -> Result<(), FormatError> {
         if self.from > 0xf || self.count > 0xf {
             let level = self.from.max(self.count);
-            return Err(FormatError::field(Structure::LogRecord, offset, "levels", level, "at most 15"));
+            return Err(FormatError::field(
+                Structure::LogRecord,
+                offset,
+                "levels",
+                level,
+                "at most 15",
+            ));
         }
         (self.from | self.count << 4).store(record, offset)
     }
