@@ -1,0 +1,183 @@
+//! Whether two databases hold the same pages: by what the pages say, and byte by byte.
+//!
+//! By what they say: dbtime, siblings, tree, flags, external header, and every node with its key, data and flags. Where
+//! on the page a node stands, and what lies in unused bytes, does not matter. Left out are the flush type (bits 0x18000
+//! of the page flags) and whether a version of a node may exist, which means nothing in a file at rest
+//! (database-file.md sections 2.2 and 2.4).
+
+use jetfs::format::checksum::{PageState, check_page};
+use jetfs::format::{NodeFlags, Page, PageFlags, PageSize};
+use std::fmt;
+use std::ops::Range;
+
+/// Where the page header's fields are that the bytewise comparison leaves out (database-file.md section 2.1).
+const CHECKSUM: Range<usize> = 0..8;
+const LATER_CHECKSUMS: Range<usize> = 40..64;
+const UNCOMMITTED_FREE: Range<usize> = 30..32;
+const FLAGS: Range<usize> = 36..40;
+
+/// In what the pages of two databases differ.
+#[derive(Debug, Default)]
+pub(crate) struct PageDifferences {
+    /// Pages that either of them holds, blank ones not counted.
+    pub(crate) compared: u32,
+    /// Pages that do not say the same, each with the first difference.
+    pub(crate) logical: Vec<(u32, String)>,
+    /// Pages of which a byte differs, but for checksums, flush type and cbUncommittedFree.
+    pub(crate) bytewise: Vec<u32>,
+    /// Pages of which only unused bytes differ, or the place of nodes on them: those in `bytewise` but not in `logical`.
+    pub(crate) layout: Vec<u32>,
+}
+
+impl PageDifferences {
+    /// Fails the test if a page does not say the same, but for those in `except`.
+    #[track_caller]
+    pub(crate) fn assert_same_but(&self, what: &str, except: &[u32]) {
+        let mut wrong = self.logical.iter().filter(|(pgno, _)| !except.contains(pgno));
+        assert!(self.compared > 0, "{what}: no pages");
+        assert!(wrong.next().is_none(), "{what}: {self}");
+    }
+}
+
+impl fmt::Display for PageDifferences {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (logical, layout) = (self.logical.len(), self.layout.len());
+        write!(
+            f,
+            "of {} pages {logical} differ, {layout} more in their layout",
+            self.compared
+        )?;
+        for (pgno, what) in self.logical.iter().take(20) {
+            write!(f, "\n  page {pgno}: {what}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Compares the pages of two database files up to page `last`; a page that a file is too short for counts as blank.
+pub(crate) fn compare_pages(a: &[u8], b: &[u8], size: PageSize, last: u32) -> PageDifferences {
+    let mut found = PageDifferences::default();
+    for pgno in 1..=last {
+        let (page_a, page_b) = (page_of(a, size, pgno), page_of(b, size, pgno));
+        if is_blank(&page_a) && is_blank(&page_b) {
+            continue;
+        }
+        found.compared += 1;
+        let logical = logical_difference(size, pgno, &page_a, &page_b);
+        let bytewise = comparable(size, page_a) != comparable(size, page_b);
+        if bytewise {
+            found.bytewise.push(pgno);
+        }
+        match logical {
+            Some(what) => found.logical.push((pgno, what)),
+            None if bytewise => found.layout.push(pgno),
+            None => {}
+        }
+    }
+    found
+}
+
+fn page_of(file: &[u8], size: PageSize, pgno: u32) -> Vec<u8> {
+    let start = usize::try_from(size.offset_of(pgno)).unwrap();
+    let page = file.get(start..start + size.bytes());
+    page.map_or_else(|| vec![0; size.bytes()], <[u8]>::to_vec)
+}
+
+fn is_blank(page: &[u8]) -> bool {
+    page.iter().all(|byte| *byte == 0)
+}
+
+/// The page without what the bytewise comparison leaves out.
+fn comparable(size: PageSize, mut page: Vec<u8>) -> Vec<u8> {
+    if is_blank(&page) {
+        return page;
+    }
+    page[CHECKSUM].fill(0);
+    page[UNCOMMITTED_FREE].fill(0);
+    if !size.is_small() {
+        page[LATER_CHECKSUMS].fill(0);
+    }
+    let flags = u32::from_le_bytes(page[FLAGS].try_into().unwrap());
+    let flags = PageFlags::from_bits_retain(flags) - flush_type();
+    page[FLAGS].copy_from_slice(&flags.bits().to_le_bytes());
+    page
+}
+
+fn flush_type() -> PageFlags {
+    PageFlags::FLUSH_TYPE_LOW | PageFlags::FLUSH_TYPE_HIGH
+}
+
+fn logical_difference(size: PageSize, pgno: u32, a: &[u8], b: &[u8]) -> Option<String> {
+    match (is_blank(a), is_blank(b)) {
+        (true, false) => return Some("only the first is blank".to_owned()),
+        (false, true) => return Some("only the second is blank".to_owned()),
+        _ => {}
+    }
+    for (page, which) in [(a, "first"), (b, "second")] {
+        if check_page(page, size, pgno) != PageState::Good {
+            return Some(format!("the {which} has a wrong checksum"));
+        }
+    }
+    let (a, b) = match (Page::new(size, pgno, a), Page::new(size, pgno, b)) {
+        (Ok(a), Ok(b)) => (a, b),
+        (a, b) => return Some(format!("unreadable: {:?} and {:?}", a.err(), b.err())),
+    };
+    header_difference(&a, &b).or_else(|| contents_difference(&a, &b))
+}
+
+fn header_difference(a: &Page<'_>, b: &Page<'_>) -> Option<String> {
+    let facts = |page: &Page<'_>| {
+        let header = page.header;
+        [
+            ("dbtime", header.dbtime),
+            ("previous", header.prev.into()),
+            ("next", header.next.into()),
+            ("objid", header.objid.into()),
+            ("flags", (header.flags - flush_type()).bits().into()),
+            ("tags", header.tags.into()),
+            ("reserved tags", header.reserved_tags.into()),
+            ("free bytes", header.free.into()),
+        ]
+    };
+    let (of_a, of_b) = (facts(a), facts(b));
+    let different: Vec<_> = of_a
+        .iter()
+        .zip(of_b)
+        .filter(|((_, a), (_, b))| a != b)
+        .map(|((name, a), (_, b))| format!("{name} {a:#x} and {b:#x}"))
+        .collect();
+    (!different.is_empty()).then(|| format!("objid {}: {}", a.objid(), different.join(", ")))
+}
+
+fn contents_difference(a: &Page<'_>, b: &Page<'_>) -> Option<String> {
+    if a.header.tags == 0 {
+        return None;
+    }
+    let external = (a.external_header().ok()?, b.external_header().ok()?);
+    if external.0 != external.1 {
+        return Some(format!(
+            "objid {}: external header {:02x?} and {:02x?}",
+            a.objid(),
+            external.0,
+            external.1
+        ));
+    }
+    (0..a.node_count()).find_map(|line| {
+        let what = match (a.node(line), b.node(line)) {
+            (Ok(a), Ok(b)) => {
+                let flags = (a.flags - NodeFlags::VERSIONED, b.flags - NodeFlags::VERSIONED);
+                if flags.0 != flags.1 {
+                    format!("flags {:?} and {:?}", flags.0, flags.1)
+                } else if a.key() != b.key() {
+                    format!("key {:02x?} and {:02x?}", a.key(), b.key())
+                } else if a.data != b.data {
+                    format!("data {:02x?} and {:02x?}", a.data, b.data)
+                } else {
+                    return None;
+                }
+            }
+            (a, b) => format!("unreadable: {:?} and {:?}", a.err(), b.err()),
+        };
+        Some(format!("objid {} line {line}: {what}", a.objid()))
+    })
+}
