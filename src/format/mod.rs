@@ -75,7 +75,7 @@ pub use log_version::{LogBody, LogVersion};
 pub use long_value::{Lid, LongValueKey, LongValueRoot, default_chunk_size};
 pub use node::{Node, NodeFlags};
 pub use page::{Page, PageFlags, PageHeader, Tag};
-pub use page_buffer::PageBuffer;
+pub use page_buffer::{NodeParts, PageBuffer};
 pub use page_size::PageSize;
 pub use page_writer::{PageIdentity, PageWriter, WRITTEN_FLAGS};
 pub use primitive::{BackupInfo, BackupType, FileType, LogPosition, LogTime, Signature};
