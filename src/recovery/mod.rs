@@ -9,4 +9,5 @@
 mod apply;
 mod pages;
 
+pub use apply::{NodeBefore, apply_empty_tree, apply_merge, apply_split};
 pub use pages::{Decision, PageChange, RedoPages};

@@ -6,7 +6,8 @@
 //!
 //! * here: making pages, and their header;
 //! * `body`: tags, and where their bytes are placed, by the same rules as the engine's;
-//! * `nodes`: nodes and the external header.
+//! * `nodes`: nodes and the external header;
+//! * `prefix`: changing the prefix key.
 //!
 //! Every change keeps the invariants of section 2.3 on a page that had them. A page that has not is answered with an
 //! error or stays wrong, but no byte outside of its own data is ever written. After an error a page may be half
@@ -16,6 +17,7 @@
 
 mod body;
 mod nodes;
+mod prefix;
 #[cfg(test)]
 mod tests;
 

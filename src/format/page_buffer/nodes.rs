@@ -79,9 +79,14 @@ impl PageBuffer {
     /// its own.
     pub fn replace_node(&mut self, line: usize, node: NodeParts<'_>) -> Result<(), FormatError> {
         self.check_parts(&node)?;
+        self.store(line, &node)
+    }
+
+    /// Stores other parts in a line, whether or not they go with the page's present prefix key.
+    pub(super) fn store(&mut self, line: usize, node: &NodeParts<'_>) -> Result<(), FormatError> {
         let index = self.tag_of_existing(line)?;
         let place = self.resize_tag(index, node.stored_len(), 0)?;
-        self.write_parts(place, &node);
+        self.write_parts(place, node);
         self.put_flags(index, place, node.stored_flags());
         Ok(())
     }
@@ -200,13 +205,18 @@ impl PageBuffer {
     pub fn longest_prefix(&self) -> Result<usize, FormatError> {
         let mut longest = 0;
         for line in 0..self.node_count() {
-            if self.node_flags(line)?.contains(NodeFlags::COMPRESSED) {
-                let place = self.place(self.tag_of(line))?;
-                let len = self.word(self.size.header_len() + place.start) & usize::from(KEY_LEN_MASK);
-                longest = longest.max(len);
-            }
+            longest = longest.max(self.prefix_len(line)?);
         }
         Ok(longest)
+    }
+
+    /// How many bytes of the prefix key the node of a line needs.
+    pub(super) fn prefix_len(&self, line: usize) -> Result<usize, FormatError> {
+        if !self.node_flags(line)?.contains(NodeFlags::COMPRESSED) {
+            return Ok(0);
+        }
+        let place = self.place(self.tag_of(line))?;
+        Ok(self.word(self.size.header_len() + place.start) & usize::from(KEY_LEN_MASK))
     }
 
     fn tag_of(&self, line: usize) -> usize {
