@@ -44,7 +44,10 @@ pub fn apply_empty_tree(pages: &mut dyn RedoPages, record: &EmptyTree<'_>) -> Je
 fn make_leaf(root: &mut PageBuffer) -> JetResult<()> {
     let flags = root.header()?.flags;
     if !flags.contains(PageFlags::ROOT) || flags.contains(PageFlags::LEAF) || root.node_count() != 1 {
-        return Err(misfit(root.pgno(), "the page is no root with a single pointer, which is to become empty"));
+        return Err(misfit(
+            root.pgno(),
+            "the page is no root with a single pointer, which is to become empty",
+        ));
     }
     root.delete_node(0)?;
     root.set_flags((flags - PageFlags::PARENT_OF_LEAF) | PageFlags::LEAF);

@@ -73,7 +73,11 @@ impl Line {
 
 /// How many bytes of `key` are to be left to the page's prefix.
 pub(super) fn shared_prefix(prefix: &[u8], key: &[u8]) -> usize {
-    let common = prefix.iter().zip(key).take_while(|(left, right)| left == right).count();
+    let common = prefix
+        .iter()
+        .zip(key)
+        .take_while(|(left, right)| left == right)
+        .count();
     if common > PREFIX_OVERHEAD { common } else { 0 }
 }
 

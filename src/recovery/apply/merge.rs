@@ -42,12 +42,7 @@ fn own_change(record: &Merge<'_>) -> PageChange {
 }
 
 /// What a merge does to a level above the leaf.
-fn change_parent(
-    page: &mut PageBuffer,
-    record: &Merge<'_>,
-    child: u32,
-    leaf: &Merge<'_>,
-) -> JetResult<()> {
+fn change_parent(page: &mut PageBuffer, record: &Merge<'_>, child: u32, leaf: &Merge<'_>) -> JetResult<()> {
     let line = usize::from(record.page.line);
     let flags = record.merge_flags;
     let (changes_key, deletes) = (
@@ -60,7 +55,12 @@ fn change_parent(
             page.replace_data(line, &leaf.page_left.to_le_bytes())?;
             page.delete_node(line_before(page, line)?)?;
         }
-        (true, true) => return Err(misfit(page.pgno(), "only a merge to the left changes key and line")),
+        (true, true) => {
+            return Err(misfit(
+                page.pgno(),
+                "only a merge to the left changes key and line",
+            ));
+        }
         (true, false) => delete_pointer(page, line)?,
         (false, true) if leaf.merge_type == MergeType::PartialLeft => {
             change_key(page, line_before(page, line)?, leaf.separator_key)?;
@@ -118,7 +118,10 @@ fn merge_leaf(pages: &mut dyn RedoPages, record: &Merge<'_>) -> JetResult<()> {
     };
     let empties = record.merge_flags.contains(MergeFlags::EMPTY_PAGE);
     if empties && is_partial {
-        return Err(misfit(record.page.page, "a merge empties a page of which it moves a part"));
+        return Err(misfit(
+            record.page.page,
+            "a merge empties a page of which it moves a part",
+        ));
     }
     let mut source = take_older(pages, own_change(record))?;
     let mut left = take_sibling(pages, record, record.page_left, record.dbtime_left_before)?;
@@ -159,7 +162,11 @@ fn take_sibling(
         return Ok(None);
     }
     let dbtime = record.page.dbtime;
-    let change = PageChange { page, dbtime, dbtime_before };
+    let change = PageChange {
+        page,
+        dbtime,
+        dbtime_before,
+    };
     take_older(pages, change)
 }
 
@@ -171,7 +178,10 @@ fn image(pages: &dyn RedoPages, record: &Merge<'_>) -> JetResult<PageBuffer> {
 fn moved(record: &Merge<'_>, direction: Direction, count: usize) -> JetResult<std::ops::Range<usize>> {
     let line = usize::from(record.line_merge);
     if line >= count {
-        return Err(misfit(record.page.page, format!("a merge from line {line} of {count}")));
+        return Err(misfit(
+            record.page.page,
+            format!("a merge from line {line} of {count}"),
+        ));
     }
     Ok(match direction {
         Direction::Right => line..count,

@@ -83,7 +83,10 @@ fn check_level(record: &Split<'_>, operation: &Operation<'_>, child: Option<&Spl
         || record.line_split > record.line_count
         || flags_of(record.new_page_flags).contains(PageFlags::ROOT)
     {
-        return Err(misfit(page, "the lines and pages of a split contradict each other"));
+        return Err(misfit(
+            page,
+            "the lines and pages of a split contradict each other",
+        ));
     }
     Ok(())
 }
@@ -217,7 +220,10 @@ impl<'a> Level<'a> {
             return Ok(());
         };
         let record = self.record;
-        let (line, first_moved) = (usize::from(record.line_operation) + 1, usize::from(record.line_split));
+        let (line, first_moved) = (
+            usize::from(record.line_operation) + 1,
+            usize::from(record.line_split),
+        );
         let (page, line) = match line.checked_sub(first_moved) {
             Some(line) => (&mut self.new, line),
             None => (&mut self.split, line),
@@ -293,7 +299,10 @@ fn pointer_line(page: &PageBuffer, separator: &[u8], child: &Split<'_>) -> JetRe
             return Ok(line);
         }
     }
-    Err(misfit(page.pgno(), format!("no line of the page points to page {}", child.page.page)))
+    Err(misfit(
+        page.pgno(),
+        format!("no line of the page points to page {}", child.page.page),
+    ))
 }
 
 /// Checks that a line points where it should.
@@ -329,7 +338,10 @@ impl Arrangement {
         let is_insertion = operation.kind == SplitOperation::Insert;
         let known = on_page.len() + usize::from(is_insertion);
         if known != usize::from(record.line_count) {
-            let what = format!("{known} lines where the record of a split has {}", record.line_count);
+            let what = format!(
+                "{known} lines where the record of a split has {}",
+                record.line_count
+            );
             return Err(misfit(record.page.page, what));
         }
         let replaced = on_page.get(line_operation).filter(|_| !is_insertion);
@@ -393,7 +405,10 @@ impl Arrangement {
         }
         for (target, index) in (self.line_split..usize::from(record.line_count)).enumerate() {
             let Some(line) = self.line(index) else {
-                return Err(misfit(record.page.page, format!("a split without its line {index}")));
+                return Err(misfit(
+                    record.page.page,
+                    format!("a split without its line {index}"),
+                ));
             };
             let mut parts = line.parts(shared_prefix(prefix, &line.key));
             if index == self.line_operation && self.operated.is_some() {
@@ -410,9 +425,12 @@ impl Arrangement {
             return Ok(&[]);
         };
         let found = self.line(first.saturating_add(line));
-        found
-            .map(|line| line.key.as_slice())
-            .ok_or_else(|| misfit(record.page.page, format!("a split without its line {line}, the prefix")))
+        found.map(|line| line.key.as_slice()).ok_or_else(|| {
+            misfit(
+                record.page.page,
+                format!("a split without its line {line}, the prefix"),
+            )
+        })
     }
 
     /// Point 4 and the operation, if it is on S: moved lines go, the prefix changes, and then the operation.
@@ -452,7 +470,10 @@ impl Arrangement {
         let view = split.view()?;
         let prefix = self.prefix(record, record.line_prefix_split, 0)?;
         if view.prefix_key()? != record.old_prefix || prefix != record.new_prefix {
-            return Err(misfit(record.page.page, "the page has another prefix than the record of its split"));
+            return Err(misfit(
+                record.page.page,
+                "the page has another prefix than the record of its split",
+            ));
         }
         if view.flags().contains(PageFlags::ROOT) {
             // The external header of a root is no prefix: nothing to change.

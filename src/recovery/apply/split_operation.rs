@@ -3,8 +3,8 @@
 use super::fault::misfit;
 use super::line::Line;
 use crate::error::JetResult;
-use crate::format::log_record::{LogRecord, OperationFlags, Split, SplitOperation};
 use crate::format::NodeFlags;
+use crate::format::log_record::{LogRecord, OperationFlags, Split, SplitOperation};
 
 /// What happens to line `line_operation` of a split page.
 pub(super) struct Operation<'a> {
@@ -54,7 +54,10 @@ impl<'a> Operation<'a> {
                 versioned: false,
             },
             None => Self::of_leaf(leaf).ok_or_else(|| {
-                misfit(record.page.page, "a split with an operation that no split can have")
+                misfit(
+                    record.page.page,
+                    "a split with an operation that no split can have",
+                )
             })?,
         };
         if operation.kind != record.operation && record.page_new != 0 {
@@ -74,12 +77,18 @@ impl<'a> Operation<'a> {
                     versioned: false,
                 });
             }
-            Some(LogRecord::Insert(insert)) => {
-                (SplitOperation::Insert, insert.key, Data::Whole(insert.data), &insert.node)
-            }
-            Some(LogRecord::Replace(replace)) => {
-                (SplitOperation::Replace, &[][..], Data::Whole(replace.image), &replace.node)
-            }
+            Some(LogRecord::Insert(insert)) => (
+                SplitOperation::Insert,
+                insert.key,
+                Data::Whole(insert.data),
+                &insert.node,
+            ),
+            Some(LogRecord::Replace(replace)) => (
+                SplitOperation::Replace,
+                &[][..],
+                Data::Whole(replace.image),
+                &replace.node,
+            ),
             Some(LogRecord::ReplaceDiff(replace)) => {
                 (SplitOperation::Replace, &[][..], Data::Difference, &replace.node)
             }
@@ -92,7 +101,12 @@ impl<'a> Operation<'a> {
             Some(_) => return None,
         };
         let versioned = node.page.flags.contains(OperationFlags::VERSIONED);
-        Some(Operation { kind, key, data, versioned })
+        Some(Operation {
+            kind,
+            key,
+            data,
+            versioned,
+        })
     }
 
     /// The line after the operation; `replaced` is what an operation other than an insertion finds.
@@ -118,7 +132,10 @@ impl<'a> Operation<'a> {
             Data::Difference => return Err(misfit(page, "differences within a split cannot be applied yet")),
             data => data.whole().to_vec(),
         };
-        Ok(Line { data, ..replaced.clone() })
+        Ok(Line {
+            data,
+            ..replaced.clone()
+        })
     }
 
     /// Point 6: the flags of the operated node on the new page, where it was stored with those that it had.

@@ -12,7 +12,10 @@ pub(super) fn check_distinct(pages: impl IntoIterator<Item = u32>) -> JetResult<
     let mut seen = HashSet::new();
     for page in pages {
         if page != 0 && !seen.insert(page) {
-            return Err(misfit(page, "a record that changes several pages names this one twice"));
+            return Err(misfit(
+                page,
+                "a record that changes several pages names this one twice",
+            ));
         }
     }
     Ok(())
@@ -59,10 +62,16 @@ pub(super) fn before_image(
         return Err(corrupted(page, what));
     }
     if !flags.is_empty() {
-        return Err(misfit(page, "images without their gap, or compressed ones, cannot be read yet"));
+        return Err(misfit(
+            page,
+            "images without their gap, or compressed ones, cannot be read yet",
+        ));
     }
-    PageBuffer::from_image(image, pages.page_size(), page)
-        .map_err(|error| JetError::format(error).with_code(JetErr::LogCorrupted).on_page(page))
+    PageBuffer::from_image(image, pages.page_size(), page).map_err(|error| {
+        JetError::format(error)
+            .with_code(JetErr::LogCorrupted)
+            .on_page(page)
+    })
 }
 
 /// Deletes all lines from `count` on, the last one first.
