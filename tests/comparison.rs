@@ -6,13 +6,11 @@ mod support;
 
 use jetfs::format::checksum::stamp_page;
 use jetfs::format::{Page, PageSize};
-use jetfs::io::{FileSystem, MemoryFileSystem, OpenMode};
 use jetfs::store::{Database, Schema, Table};
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
 use support::{
-    PageDifferences, Samples, assert_index_entries_are_those_in, compare_pages, python, row_differences, run,
-    temp_dir, workspace_root,
+    Journal, PageDifferences, Samples, assert_index_entries_are_those_in, compare_pages, open_in_memory,
+    python, row_differences, run, temp_dir, workspace_root,
 };
 
 /// Clean databases with long values, of small and of large pages, and a table in each.
@@ -74,10 +72,7 @@ impl Bytes {
 }
 
 fn open(bytes: &[u8]) -> Database {
-    let fs = MemoryFileSystem::default();
-    let path = Path::new("/test.edb");
-    fs.write_file(path, bytes).unwrap();
-    Database::open(fs.open(path, OpenMode::ReadOnly).unwrap(), path).unwrap()
+    open_in_memory("test.edb", bytes)
 }
 
 #[test]
@@ -201,7 +196,7 @@ fn a_table_that_only_one_of_them_has_is_found() {
         "genuine-scenarios/p4096_e8920_types_clean",
     ));
     assert!(
-        differences.iter().any(|line| line == "t1: only in /test.edb"),
+        differences.iter().any(|line| line == "t1: only in /set/test.edb"),
         "{differences:?}"
     );
 }
@@ -246,5 +241,28 @@ fn libesedb_finds_the_changed_row_too() {
             };
             run(python.arg(&script).arg(&same).arg(second)).exits(code);
         }
+    }
+}
+
+#[test]
+fn the_journal_tells_the_rows_that_the_genuine_engine_found() {
+    let Some(samples) = Samples::find("the_journal_tells_the_rows_that_the_genuine_engine_found") else {
+        return;
+    };
+    for set in [
+        "genuine-4k/dirty",
+        "genuine-4k.mid.tar.xz/mid",
+        "genuine-32k.tar.xz/genuine-32k/dirty",
+    ] {
+        let journal = Journal::read(&samples.set(set));
+        let recovered = samples.set(&format!("{set}_recovered"));
+        let bytes = std::fs::read(recovered.dir.join("test.edb")).unwrap();
+        let number = journal.assert_holds_a_committed_state(&open(&bytes), set);
+        assert_eq!(number, journal.last_committed(), "{set}");
+        assert_ne!(
+            journal.rows_after(number),
+            journal.rows_after(number - 1),
+            "{set}"
+        );
     }
 }

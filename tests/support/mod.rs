@@ -4,6 +4,8 @@
 
 mod command;
 mod damage;
+mod journal;
+mod memory_set;
 mod mount;
 mod row_text;
 mod same_pages;
@@ -14,6 +16,8 @@ mod tree;
 
 pub(crate) use command::{Ended, jetfs, program, python, run, shell, tool_is_missing};
 pub(crate) use damage::{Bits, flip_bit, overwrite, seeded};
+pub(crate) use journal::Journal;
+pub(crate) use memory_set::{MemorySet, SET, open_in_memory, path_of};
 pub(crate) use mount::{Mount, MountOptions};
 pub(crate) use row_text::{assert_index_entries_are_those_in, assert_rows_are_those_in};
 pub(crate) use same_pages::{PageDifferences, compare_pages};
