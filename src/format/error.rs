@@ -88,6 +88,8 @@ pub enum Problem {
     },
     /// A structure that only versions had which nobody can replay any more; what it is.
     Obsolete(&'static str),
+    /// A log record does not fit the page that it applies to.
+    Misfit(Cow<'static, str>),
     /// Anything else, in words.
     Other(Cow<'static, str>),
 }
@@ -126,12 +128,19 @@ impl FormatError {
         Self::new(structure, offset, Problem::Other(what.into()))
     }
 
+    /// A log record does not fit the page that it applies to, in words.
+    pub fn misfit(what: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Structure::LogRecord, 0, Problem::Misfit(what.into()))
+    }
+
     /// The published error that this structure's damage means.
     pub fn jet_err(&self) -> JetErr {
         match (self.structure, &self.problem) {
             (Structure::DatabaseHeader, Problem::Version { .. }) => JetErr::InvalidDatabaseVersion,
             (Structure::LogHeader, Problem::Version { .. })
             | (Structure::LogRecord, Problem::Obsolete(_)) => JetErr::BadLogVersion,
+            (Structure::LogRecord, Problem::Misfit(_)) => JetErr::LogCorrupted,
+            (Structure::Page, Problem::Misfit(_)) => JetErr::LogOperationInconsistentWithDatabase,
             (Structure::DatabaseHeader, _) => JetErr::DatabaseCorrupted,
             (Structure::Page, Problem::Uninitialised) => JetErr::PageNotInitialized,
             (Structure::Page, Problem::Checksum { .. }) => JetErr::ReadVerifyFailure,
@@ -193,7 +202,7 @@ impl fmt::Display for Problem {
             Problem::Uninitialised => f.write_str("was never written (all bytes are zero)"),
             Problem::Version { found } => write!(f, "version {found} is not known"),
             Problem::Obsolete(what) => write!(f, "{what} is obsolete: only old versions wrote it"),
-            Problem::Other(what) => f.write_str(what),
+            Problem::Misfit(what) | Problem::Other(what) => f.write_str(what),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Each file of this folder is one structure of the specification; its head names the section.
 
 mod attach_list;
+mod before_image;
 pub mod bytes;
 mod catalog;
 mod catalog_writer;
@@ -36,6 +37,7 @@ mod page_writer;
 mod primitive;
 mod record;
 mod record_writer;
+mod replace_diff;
 mod schema_flags;
 mod space;
 mod text;
@@ -44,6 +46,7 @@ mod value;
 mod verified_page;
 
 pub use attach_list::{AttachList, Attachment};
+pub use before_image::decode_before_image;
 pub use catalog::{
     CATALOG_COLUMNS, CATALOG_OBJID, CATALOG_ROOT, CatalogColumn, CatalogEntry, CatalogObject, ColumnEntry,
     IndexEntry, LongValueEntry, SHADOW_CATALOG_OBJID, SHADOW_CATALOG_ROOT, SegmentEntry, SegmentFlags,
@@ -83,6 +86,7 @@ pub use record::{
     ColumnClass, ColumnId, Instance, RECORD_HEADER_LEN, Record, Storage, Stored, TagInfo, TaggedColumn,
 };
 pub use record_writer::{FixedField, RecordWriter, TaggedField, TaggedValue};
+pub use replace_diff::{apply_diff, make_diff};
 pub use schema_flags::{ColumnFlags, IndexFlags, TableFlags};
 pub use space::{
     Extent, FreeSpace, RootHeader, SYSTEM_ROOT, SpaceFlags, SpaceHeader, SpaceNode, SplitBuffer,
