@@ -1,7 +1,7 @@
 //! The page before a split or merge, as `Split2` and `Merge2` carry it (log-and-recovery.md section 4.6, point 8).
 //!
 //! ```text
-//! image ── decompress ──> page without its gap ── rehydrate ──> page, with the dbtime that it will get ──> reset
+//! image ── decompress ──> page without its gap ── rehydrate ──> page
 //! ```
 
 use super::bytes::{Fields, put};
@@ -13,7 +13,8 @@ use super::page_buffer::PageBuffer;
 use super::page_size::PageSize;
 use std::borrow::Cow;
 
-/// The page `pgno` as it was before, with `dbtime_before`. For looking at only: it is never written to a file.
+/// The page `pgno` as it was before, but for its dbtime, which is that of the record already. For looking at only: what
+/// came after the record is not on it.
 ///
 /// # Errors
 /// `JET_errLogCorrupted`: flags that are not known, a compression that is not supported, or bytes that give no page;
@@ -23,7 +24,6 @@ pub fn decode_before_image(
     flags: ImageFlags,
     size: PageSize,
     pgno: u32,
-    dbtime_before: u64,
 ) -> Result<PageBuffer, FormatError> {
     if flags.bits() & !ImageFlags::all().bits() != 0 {
         let what = format!("before-image: flags {:#x} are not known", flags.bits());
@@ -41,9 +41,7 @@ pub fn decode_before_image(
         return Err(FormatError::misfit(what));
     }
     check_pgno(&bytes, size, pgno)?;
-    let mut page = PageBuffer::from_image(bytes.into_owned(), size, pgno)?;
-    page.set_dbtime(dbtime_before);
-    Ok(page)
+    PageBuffer::from_image(bytes.into_owned(), size, pgno)
 }
 
 /// Puts the gap between data and tags back.
@@ -128,9 +126,7 @@ mod tests {
             let page = page(size);
             for rest in [0, 1, 100] {
                 let image = dehydrated(&page, rest);
-                let mut decoded = decode_before_image(&image, ImageFlags::DEHYDRATED, size, 9, 900).unwrap();
-                assert_eq!(decoded.dbtime(), 900);
-                decoded.set_dbtime(1000);
+                let decoded = decode_before_image(&image, ImageFlags::DEHYDRATED, size, 9).unwrap();
                 assert_eq!(decoded, page);
             }
         }
@@ -139,11 +135,9 @@ mod tests {
     #[test]
     fn a_whole_page_is_taken_as_it_is() {
         let page = page(PageSize::Kib32);
-        let decoded =
-            decode_before_image(page.bytes(), ImageFlags::empty(), PageSize::Kib32, 9, 1000).unwrap();
+        let decoded = decode_before_image(page.bytes(), ImageFlags::empty(), PageSize::Kib32, 9).unwrap();
         assert_eq!(decoded, page);
-        let error =
-            decode_before_image(page.bytes(), ImageFlags::empty(), PageSize::Kib32, 8, 1000).unwrap_err();
+        let error = decode_before_image(page.bytes(), ImageFlags::empty(), PageSize::Kib32, 8).unwrap_err();
         assert_eq!(error.jet_err(), JetErr::LogCorrupted);
     }
 
@@ -159,7 +153,7 @@ mod tests {
             (page.bytes(), ImageFlags::COMPRESSED),
             (&[0x38, 0, 16, 0, 0][..], ImageFlags::COMPRESSED),
         ] {
-            let error = decode_before_image(image, flags, size, 9, 900).unwrap_err();
+            let error = decode_before_image(image, flags, size, 9).unwrap_err();
             assert_eq!(error.jet_err(), JetErr::LogCorrupted, "{error}");
         }
     }
@@ -168,7 +162,7 @@ mod tests {
     fn no_image_panics() {
         use proptest::prelude::*;
         proptest!(|(bytes: Vec<u8>, flags in 0u32..4, size in prop::sample::select(PageSize::ALL.to_vec()))| {
-            let _ = decode_before_image(&bytes, ImageFlags::from_bits_retain(flags), size, 9, 1);
+            let _ = decode_before_image(&bytes, ImageFlags::from_bits_retain(flags), size, 9);
         });
     }
 }

@@ -11,3 +11,6 @@ mod taken;
 pub use empty_tree::apply_empty_tree;
 pub use merge::apply_merge;
 pub use split::{NodeBefore, apply_split};
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use super::fault::{corrupted, misfit};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::log_record::ImageFlags;
-use crate::format::{PageBuffer, PageFlags};
+use crate::format::{PageBuffer, PageFlags, decode_before_image};
 use crate::recovery::pages::{Decision, PageChange, RedoPages};
 use std::collections::HashSet;
 
@@ -61,13 +61,7 @@ pub(super) fn before_image(
         let what = "the page is newer than the record, which has no image of what it was";
         return Err(corrupted(page, what));
     }
-    if !flags.is_empty() {
-        return Err(misfit(
-            page,
-            "images without their gap, or compressed ones, cannot be read yet",
-        ));
-    }
-    PageBuffer::from_image(image, pages.page_size(), page).map_err(|error| {
+    decode_before_image(image, flags, pages.page_size(), page).map_err(|error| {
         JetError::format(error)
             .with_code(JetErr::LogCorrupted)
             .on_page(page)

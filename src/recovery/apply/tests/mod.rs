@@ -1,0 +1,4 @@
+//! Records of genuine logs, applied.
+
+mod genuine_images;
+mod genuine_logs;
