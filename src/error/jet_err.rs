@@ -59,6 +59,8 @@ jet_errs! {
     InvalidLogSequence = -515, "Some of these logs belong to another sequence; keep only those of one instance.";
     /// Logging is switched off, so there is nothing to back up by.
     LoggingDisabled = -516;
+    /// A record is longer than a log.
+    LogBufferTooSmall = -517;
     /// The last possible log generation is reached.
     LogSequenceEnd = -519;
     /// No backup is in progress.
@@ -267,6 +269,8 @@ jet_errs! {
     DiskFull = -1808;
     /// There is no such file.
     FileNotFound = -1811;
+    /// There is a file of this name already.
+    FileAlreadyExists = -1814;
     /// The file is not of the expected type.
     FileInvalidType = -1812, "The file is not an ESE file of the expected kind.";
     /// Only one database per session.

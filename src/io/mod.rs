@@ -95,6 +95,14 @@ pub trait File: Send + Sync + Debug {
     /// The descriptor, where there is a real one (for passthrough).
     fn raw_fd(&self) -> Option<BorrowedFd<'_>>;
 
+    /// Takes over owner and permissions of another file, where there are such; the owner only if the system lets us.
+    ///
+    /// # Errors
+    /// The system refuses to set the permissions.
+    fn take_attributes_of(&self, _other: &dyn File) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Reads until `buf` is full or the file ends; returns the bytes read.
     fn read_full_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut done = 0;

@@ -121,6 +121,16 @@ impl File for RealFile {
     fn raw_fd(&self) -> Option<BorrowedFd<'_>> {
         Some(self.0.as_fd())
     }
+
+    fn take_attributes_of(&self, other: &dyn File) -> io::Result<()> {
+        let Some(other) = other.raw_fd() else {
+            return Ok(());
+        };
+        let theirs = fs::File::from(other.try_clone_to_owned()?).metadata()?;
+        // Only root may give files away. Changing the owner clears some permissions, so they come after.
+        let _ = std::os::unix::fs::fchown(&self.0, Some(theirs.uid()), Some(theirs.gid()));
+        self.0.set_permissions(theirs.permissions())
+    }
 }
 
 fn whole_file(kind: LockKind) -> nix::libc::flock {

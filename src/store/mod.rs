@@ -1,4 +1,5 @@
-//! Reading databases: verified pages, trees, the catalog, the rows of tables. Reading logs: [`log_reader`].
+//! Reading databases: verified pages, trees, the catalog, the rows of tables. Reading logs: [`log_reader`], writing
+//! them: [`log_writer`].
 //!
 //! ```text
 //! Database ── read_page ──> VerifiedPage        (checksum right, repaired pages noted)
@@ -12,6 +13,7 @@
 pub mod bulk_load;
 mod database;
 pub mod log_reader;
+pub mod log_writer;
 mod long_values;
 mod owned_pages;
 mod page_cache;

@@ -22,6 +22,8 @@ pub struct LogFile {
     /// Offset of the first byte after the records.
     end: usize,
     segments_checksum: Option<u64>,
+    /// The last segment was torn and its shadow took its place.
+    has_torn_segment: bool,
     ending: Ending,
 }
 
@@ -61,6 +63,7 @@ impl LogFile {
             body,
             bytes,
             segments_checksum: None,
+            has_torn_segment: false,
             ending: Ending::Complete,
         };
         match body {
@@ -109,6 +112,20 @@ impl LogFile {
         }
     }
 
+    /// Whether the last segment of the file is damaged, and its shadow whole. Such a log must be repaired before
+    /// anything follows (section 3.3).
+    pub fn has_torn_segment(&self) -> bool {
+        self.has_torn_segment
+    }
+
+    /// The whole file, repaired, and the offset after its records; for who appends to it.
+    ///
+    /// # Errors
+    /// It is damaged.
+    pub(in crate::store) fn image(&self) -> JetResult<(&[u8], usize)> {
+        self.damage().map_or(Ok((&self.bytes, self.end)), Err)
+    }
+
     /// Whether the last flush was torn, so that its last record may be cut off.
     pub(super) fn is_torn(&self) -> bool {
         self.ending == Ending::Torn
@@ -154,6 +171,7 @@ impl LogFile {
         }
         let verdict = scan.finish();
         if let Some(torn) = verdict.torn {
+            self.has_torn_segment = true;
             let start = usize::from(torn) * SEGMENT_LEN;
             self.copy_within(start + SEGMENT_LEN..start + 2 * SEGMENT_LEN, start);
         }

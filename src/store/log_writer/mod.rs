@@ -1,0 +1,21 @@
+//! Writing logs of version 8: records become segments in memory, and these then files (log-and-recovery.md sections
+//! 1.3 and 3.1 to 3.5).
+//!
+//! ```text
+//! LogFile ── LogAppender::after ──> LogAppender ── append ──> LogPosition       (in memory: segments, generations)
+//!                                        └── take_writes ──> LogWrites ── write ──> durable files
+//! ```
+//!
+//! A log that grows is replaced as a whole: its new contents become durable under the name of the next log
+//! (`edbtmp.log`), then take the place of the old ones. Segments written in place would not do: a power cut may tear
+//! any of them, and a reader takes a torn segment without a shadow for damage (section 3.3).
+
+mod appender;
+mod naming;
+#[cfg(test)]
+mod tests;
+mod writes;
+
+pub use appender::LogAppender;
+pub use naming::{LogDigits, LogNaming};
+pub use writes::LogWrites;
