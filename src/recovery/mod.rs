@@ -9,5 +9,8 @@
 mod apply;
 mod pages;
 
-pub use apply::{NodeBefore, apply_empty_tree, apply_merge, apply_split};
+pub use apply::{
+    NodeBefore, apply_empty_tree, apply_merge, apply_page_move, apply_root_page_move, apply_scrub,
+    apply_split,
+};
 pub use pages::{Decision, PageChange, RedoPages};

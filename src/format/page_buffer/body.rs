@@ -54,7 +54,7 @@ impl PageBuffer {
     }
 
     /// Bytes between the data and the tag array.
-    fn gap(&self) -> Result<usize, FormatError> {
+    pub(super) fn gap(&self) -> Result<usize, FormatError> {
         self.body_len()
             .checked_sub(TAG_LEN * self.tag_count())
             .and_then(|room| room.checked_sub(self.mic_free()))

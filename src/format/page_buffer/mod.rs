@@ -7,7 +7,7 @@
 //! * here: making pages, and their header;
 //! * `body`: tags, and where their bytes are placed, by the same rules as the engine's;
 //! * `nodes`: nodes and the external header;
-//! * `prefix`: changing the prefix key.
+//! * `prefix`: changing the prefix key; `unused`: overwriting what is left of deleted nodes.
 //!
 //! Every change keeps the invariants of section 2.3 on a page that had them. A page that has not is answered with an
 //! error or stays wrong, but no byte outside of its own data is ever written. After an error a page may be half
@@ -20,6 +20,7 @@ mod nodes;
 mod prefix;
 #[cfg(test)]
 mod tests;
+mod unused;
 
 pub use nodes::NodeParts;
 

@@ -3,8 +3,8 @@
 use super::fault::misfit;
 use super::line::Line;
 use crate::error::JetResult;
-use crate::format::NodeFlags;
-use crate::format::log_record::{LogRecord, OperationFlags, Split, SplitOperation};
+use crate::format::log_record::{LogRecord, OperationFlags, Replace, Split, SplitOperation};
+use crate::format::{NodeFlags, apply_diff};
 
 /// What happens to line `line_operation` of a split page.
 pub(super) struct Operation<'a> {
@@ -25,7 +25,7 @@ pub(super) enum Data<'a> {
     /// The pointer to a page.
     Pointer([u8; 4]),
     /// What to do with the data before.
-    Difference,
+    Difference(&'a Replace<'a>),
 }
 
 impl Data<'_> {
@@ -34,7 +34,7 @@ impl Data<'_> {
         match self {
             Data::Whole(bytes) => bytes,
             Data::Pointer(bytes) => bytes,
-            Data::Difference => &[],
+            Data::Difference(_) => &[],
         }
     }
 }
@@ -89,9 +89,12 @@ impl<'a> Operation<'a> {
                 Data::Whole(replace.image),
                 &replace.node,
             ),
-            Some(LogRecord::ReplaceDiff(replace)) => {
-                (SplitOperation::Replace, &[][..], Data::Difference, &replace.node)
-            }
+            Some(LogRecord::ReplaceDiff(replace)) => (
+                SplitOperation::Replace,
+                &[][..],
+                Data::Difference(replace),
+                &replace.node,
+            ),
             Some(LogRecord::FlagInsertAndReplaceData(insert)) => (
                 SplitOperation::FlagInsertAndReplaceData,
                 insert.key,
@@ -129,7 +132,9 @@ impl<'a> Operation<'a> {
             return Err(misfit(page, "a split brings back a node that was not deleted"));
         }
         let data = match &self.data {
-            Data::Difference => return Err(misfit(page, "differences within a split cannot be applied yet")),
+            Data::Difference(replace) => {
+                apply_diff(&replaced.data, replace.image, replace.is_wide(), replace.new_len)?
+            }
             data => data.whole().to_vec(),
         };
         Ok(Line {

@@ -1,4 +1,9 @@
-//! Records of genuine logs, applied.
+//! Records applied: those of genuine logs, and those made here.
 
 mod genuine_images;
 mod genuine_logs;
+mod made_merges;
+mod made_others;
+mod made_splits;
+mod made_tree;
+mod memory;
