@@ -12,6 +12,8 @@
 
 pub mod bulk_load;
 mod database;
+mod file_lock;
+mod header_update;
 pub mod log_reader;
 pub mod log_writer;
 mod long_values;
@@ -22,6 +24,11 @@ mod table;
 mod tree;
 
 pub use database::Database;
+pub use file_lock::{lock_file, open_exclusively};
+pub use header_update::{
+    decode_database_header, read_database_header, write_checkpoint, write_checkpoint_to,
+    write_database_header,
+};
 pub use schema::{ColumnSchema, IndexSchema, Schema, TableSchema};
 pub use table::{Column, Row, Rows, Table};
 pub use tree::{Entry, Scan, Tree};

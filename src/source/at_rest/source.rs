@@ -11,7 +11,8 @@ use crate::backup::{
 };
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{LogBody, PageSize};
-use crate::io::{File, FileSystem, LockKind, OpenMode, lock_holder};
+use crate::io::{File, FileSystem, LockKind, OpenMode};
+use crate::store::lock_file;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -109,19 +110,13 @@ impl AtRestSource {
         let path = &entry.file.path;
         let failed = |operation| move |error| JetError::io(operation, error).in_file(path);
         let file = self.fs.open(path, OpenMode::ReadOnly).map_err(failed("open"))?;
-        let locked = file
-            .try_lock(LockKind::Shared)
-            .map_err(|error| failed("lock")(error).advise("Read without locks: --no-lock."))?;
-        if locked {
-            return Ok(file);
-        }
-        let what = match lock_holder(entry.stat.identity) {
-            Some(holder) => format!("in use by {holder}"),
-            None => "in use by another process".to_owned(),
-        };
-        Err(JetError::rule(JetErr::DatabaseInUse, what)
-            .in_file(path)
-            .advise("Stop the program that uses it, or copy the files; --no-lock reads them as they change."))
+        lock_file(&*file, LockKind::Shared, path).map_err(|error| match error.code() {
+            JetErr::DatabaseInUse => error.advise(
+                "Stop the program that uses it, or copy the files; --no-lock reads them as they change.",
+            ),
+            _ => error.advise("Read without locks: --no-lock."),
+        })?;
+        Ok(file)
     }
 
     fn find(&self, name: &OsStr) -> Option<(&Entry, Contents<'_>)> {
