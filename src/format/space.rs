@@ -130,6 +130,24 @@ impl RootHeader {
         }
         Ok(header)
     }
+
+    /// Tag 0 with another space header, in the form that it has; all else in it stays.
+    ///
+    /// # Errors
+    /// The extended form is too short for the space header that it says to have.
+    pub fn with_space(external_header: &[u8], space: SpaceHeader) -> Result<Vec<u8>, FormatError> {
+        let fields = Fields::new(Structure::Space, external_header);
+        if external_header.len() <= SpaceHeader::LEN {
+            return Ok(space.to_bytes().to_vec());
+        }
+        let present = fields.u8(0)?;
+        let rest = if present & Self::HAS_SPACE != 0 {
+            fields.from(1 + SpaceHeader::LEN)?
+        } else {
+            fields.from(1)?
+        };
+        Ok([&[present | Self::HAS_SPACE], &space.to_bytes()[..], rest].concat())
+    }
 }
 
 /// `SPLIT_BUFFER`, in tag 0 of the root page of a space tree: pages kept for splitting the tree itself.
@@ -245,6 +263,29 @@ mod tests {
         let header = RootHeader::read(&bytes).unwrap();
         assert_eq!(header.auto_increment, Some(30));
         assert_eq!(header.space.unwrap().free, FreeSpace::Bitmap(0x1fc));
+    }
+
+    #[test]
+    fn another_space_header_leaves_the_rest_as_it_is() {
+        let space = SpaceHeader {
+            primary: 9,
+            parent: 1,
+            flags: SpaceFlags::MULTIPLE_EXTENT,
+            free: FreeSpace::OwnedExtents(77),
+        };
+        for (before, auto_increment) in [
+            (vec![7; 16], None),
+            ([&[3][..], &[7; 16], &30u64.to_le_bytes()].concat(), Some(30)),
+            ([&[2][..], &30u64.to_le_bytes(), &[0; 16]].concat(), Some(30)),
+        ] {
+            let after = RootHeader::with_space(&before, space).unwrap();
+            let header = RootHeader::read(&after).unwrap();
+            assert_eq!(
+                (header.space, header.auto_increment),
+                (Some(space), auto_increment)
+            );
+        }
+        assert!(RootHeader::with_space(&[3; 17][..17], space).is_ok());
     }
 
     #[test]

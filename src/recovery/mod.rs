@@ -10,7 +10,8 @@ mod apply;
 mod pages;
 
 pub use apply::{
-    NodeBefore, apply_empty_tree, apply_merge, apply_page_move, apply_root_page_move, apply_scrub,
-    apply_split,
+    NodeBefore, Undoing, apply_convert_fdp, apply_create_multiple_extent, apply_create_single_extent,
+    apply_empty_tree, apply_merge, apply_new_page, apply_node, apply_page_move, apply_root_page_move,
+    apply_scrub, apply_split, check_key, undo_node,
 };
 pub use pages::{Decision, PageChange, RedoPages};

@@ -174,6 +174,14 @@ impl PageBuffer {
         put(&mut self.bytes, offset::DBTIME, &dbtime.to_le_bytes());
     }
 
+    /// Marks the page as changed: it gets a dbtime, and is no longer scrubbed.
+    pub fn dirty(&mut self, dbtime: u64) {
+        self.set_dbtime(dbtime);
+        if let Ok(header) = self.header() {
+            self.set_flags(header.flags - PageFlags::SCRUBBED);
+        }
+    }
+
     /// Sets `pgnoPrev`.
     pub fn set_prev(&mut self, pgno: u32) {
         put(&mut self.bytes, offset::PREV, &pgno.to_le_bytes());

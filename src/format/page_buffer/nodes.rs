@@ -30,6 +30,11 @@ impl NodeParts<'_> {
         self.head_len() + self.suffix.len() + self.data.len()
     }
 
+    /// Bytes that the node takes of a page's room, its tag included.
+    pub fn cost(&self) -> usize {
+        self.stored_len() + TAG_LEN
+    }
+
     fn head_len(&self) -> usize {
         if self.prefix_len > 0 {
             2 * WORD_LEN
@@ -61,7 +66,7 @@ impl PageBuffer {
         if line > self.node_count() {
             return Err(self.no_line(line));
         }
-        let needed = node.stored_len() + TAG_LEN;
+        let needed = node.cost();
         if needed > self.room() {
             return Err(self.no_room(needed));
         }

@@ -3,7 +3,7 @@
 use super::fault::{corrupted, misfit};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::log_record::ImageFlags;
-use crate::format::{PageBuffer, PageFlags, decode_before_image};
+use crate::format::{PageBuffer, decode_before_image};
 use crate::recovery::pages::{Decision, PageChange, RedoPages};
 use std::collections::HashSet;
 
@@ -27,16 +27,8 @@ pub(super) fn take_older(pages: &mut dyn RedoPages, change: PageChange) -> JetRe
         return Ok(None);
     }
     let mut page = pages.take(change.page)?;
-    dirty(&mut page, change.dbtime)?;
+    page.dirty(change.dbtime);
     Ok(Some(page))
-}
-
-/// Marks a page as changed: it gets the record's dbtime and is no longer scrubbed.
-pub(super) fn dirty(page: &mut PageBuffer, dbtime: u64) -> JetResult<()> {
-    page.set_dbtime(dbtime);
-    let flags = page.header()?.flags;
-    page.set_flags(flags - PageFlags::SCRUBBED);
-    Ok(())
 }
 
 /// Puts back the pages that were taken out.

@@ -33,7 +33,7 @@ fn collect(directory: &Path, logs: &mut Vec<PathBuf>) {
 }
 
 /// Records up to the end of the log or its damage; a file that is no log has none.
-fn each_record_of(path: &Path, visit: &mut dyn FnMut(&Path, PageSize, Logged<'_>)) {
+pub(super) fn each_record_of(path: &Path, visit: &mut dyn FnMut(&Path, PageSize, Logged<'_>)) {
     let file = RealFileSystem.open(path, OpenMode::ReadOnly).unwrap();
     let Ok(log) = LogFile::load(&*file, path) else {
         return;

@@ -2,6 +2,7 @@
 
 mod genuine_images;
 mod genuine_logs;
+mod genuine_replay;
 mod made_merges;
 mod made_others;
 mod made_splits;
