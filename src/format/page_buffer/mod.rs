@@ -70,6 +70,14 @@ impl PageBuffer {
         Ok(page)
     }
 
+    /// A page with whatever bytes.
+    #[cfg(test)]
+    pub(crate) fn unchecked(bytes: Vec<u8>, size: PageSize, pgno: u32) -> Self {
+        assert_eq!(bytes.len(), size.bytes());
+        let bytes = bytes.into();
+        PageBuffer { bytes, size, pgno }
+    }
+
     /// Makes it an empty page of a tree: no nodes, an empty external header.
     pub fn initialise(&mut self, objid: u32, flags: PageFlags, dbtime: u64) {
         let free = below_64k(self.body_len() - TAG_LEN);

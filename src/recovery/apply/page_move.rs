@@ -3,7 +3,7 @@
 
 use super::fault::misfit;
 use super::split::check_pointer;
-use super::taken::{check_distinct, dirty, put_back, take_older};
+use super::taken::{check_distinct, put_back, take_older};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::PageBuffer;
 use crate::format::log_record::PageMove;
@@ -93,6 +93,6 @@ pub(super) fn moved_image(pages: &dyn RedoPages, record: &PageMove<'_>) -> JetRe
             .with_code(JetErr::LogCorrupted)
             .on_page(source)
     })?;
-    dirty(&mut page, record.page.dbtime)?;
+    page.dirty(record.page.dbtime);
     Ok(page)
 }

@@ -3,7 +3,10 @@
 mod genuine_images;
 mod genuine_logs;
 mod genuine_replay;
+mod hostile_records;
+mod made_extents;
 mod made_merges;
+mod made_nodes;
 mod made_others;
 mod made_splits;
 mod made_tree;
