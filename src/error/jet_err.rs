@@ -207,6 +207,8 @@ jet_errs! {
     ReadPgnoVerifyFailure = -1118;
     /// A page write was lost.
     ReadLostFlushVerifyFailure = -1119;
+    /// There is such a database already.
+    DatabaseDuplicate = -1201;
     /// The database is in use.
     DatabaseInUse = -1202;
     /// There is no such database.

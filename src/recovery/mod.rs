@@ -3,10 +3,12 @@
 //! Recovery reads databases and logs and writes nothing: what changes is kept in an overlay over each database. Only
 //! when everything was replayed and rolled back does the caller write it in place, into a copy, or show it in a mount.
 //!
+//! * [`in_place`]: the result, written into the set in a durable order;
 //! * `apply`: one record, or one macro, applied to pages;
 //! * `pages`: what `apply` wants from the pages of a database.
 
 mod apply;
+pub mod in_place;
 mod pages;
 
 pub use apply::{

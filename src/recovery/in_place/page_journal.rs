@@ -1,0 +1,238 @@
+//! Pages kept beside a database while they are written into it.
+//!
+//! A power cut may tear a page that is being overwritten, and then neither the old nor the new one is there, and redo
+//! has nothing to begin from. So the new pages become durable here first:
+//!
+//! ```text
+//! 0      512        4096            + page size
+//! | mark | zero …   | header        | number, page | number, page | …
+//! ```
+//!
+//! The mark, which fits into one sector, is written when all the rest is durable. A journal without it counts for
+//! nothing: no page was overwritten yet. One with it is valid as long as the database still has the header that the
+//! journal repeats: what is in it is written (again), and then the journal goes.
+
+use super::page_runs::{PageRuns, check, file_len};
+use super::{ChangedPages, contradiction};
+use crate::error::{JetErr, JetError, JetResult};
+use crate::format::bytes::{Fields, put};
+use crate::format::{PageSize, Structure};
+use crate::io::{File, FileSystem, OpenMode};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Behind the name of the database.
+const SUFFIX: &str = ".jetfs-pages";
+const MAGIC: [u8; 16] = *b"jetfs journal 1\n";
+const MARK_LEN: usize = 512;
+const HEADER_AT: u64 = 4096;
+/// The page's number and four zeros.
+const NUMBER_LEN: usize = 8;
+/// Bytes that are written at once, at most.
+const BUFFER_LEN: usize = 1 << 20;
+
+/// A complete journal.
+#[derive(Debug)]
+pub(super) struct PageJournal {
+    file: Arc<dyn File>,
+    path: PathBuf,
+    page_size: PageSize,
+    page_last: u32,
+    count: u64,
+}
+
+impl PageJournal {
+    /// Writes the journal of a database with this header, of which both copies are durable.
+    pub(super) fn write(
+        fs: &dyn FileSystem,
+        database: &Path,
+        header: &[u8],
+        page_last: u32,
+        pages: &dyn ChangedPages,
+    ) -> JetResult<Self> {
+        let path = path_of(database);
+        let in_file = |error: JetError| error.in_file(&path);
+        let page_size = size_of(header.len() as u64)?;
+        let file = create(fs, &path).map_err(in_file)?;
+        let mut journal = PageJournal {
+            file,
+            path: path.clone(),
+            page_size,
+            page_last,
+            count: 0,
+        };
+        journal.fill(header, pages).map_err(in_file)?;
+        sync_names(fs, &path)?;
+        journal.mark().map_err(in_file)?;
+        Ok(journal)
+    }
+
+    /// The complete journal of a database; one that is not complete counts as none.
+    pub(super) fn find(fs: &dyn FileSystem, database: &Path) -> JetResult<Option<Self>> {
+        let path = path_of(database);
+        let in_file = |error: JetError| error.in_file(&path);
+        let file = match fs.open(&path, OpenMode::ReadOnly) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(in_file(JetError::io("open", error))),
+        };
+        let mut mark = [0; MARK_LEN];
+        let found = file.read_full_at(&mut mark, 0);
+        found.map_err(|error| in_file(JetError::io("read", error)))?;
+        let fields = Fields::new(Structure::Page, &mark);
+        if fields.array(0)? != MAGIC || fields.u64(40)? != sum(&mark) {
+            return Ok(None);
+        }
+        Ok(Some(PageJournal {
+            page_size: size_of(fields.u32(16)?.into()).map_err(in_file)?,
+            page_last: fields.u32(20)?,
+            count: fields.u64(24)?,
+            file,
+            path,
+        }))
+    }
+
+    /// Whether the journal was made for the database that has this header now.
+    pub(super) fn belongs_to(&self, header: &[u8]) -> JetResult<bool> {
+        let mut own = vec![0; self.page_size.bytes()];
+        self.read(&mut own, HEADER_AT)?;
+        Ok(own == header)
+    }
+
+    /// Writes the pages into the database, and makes them durable.
+    pub(super) fn apply(&self, database: &dyn File, progress: &mut dyn FnMut(u64)) -> JetResult<()> {
+        set_len(database, file_len(self.page_last, self.page_size))?;
+        let mut runs = PageRuns::new(database, self.page_size, progress);
+        let mut entry = vec![0; NUMBER_LEN + self.page_size.bytes()];
+        let mut at = HEADER_AT + self.page_size.bytes() as u64;
+        for _ in 0..self.count {
+            self.read(&mut entry, at)?;
+            at += entry.len() as u64;
+            let fields = Fields::new(Structure::Page, &entry);
+            let (pgno, page) = (fields.u32(0)?, fields.from(NUMBER_LEN)?);
+            check(pgno, page, self.page_size).map_err(|_| self.damaged())?;
+            runs.push(pgno, page)?;
+        }
+        runs.flush()?;
+        sync(database)
+    }
+
+    /// Removes the journal: its pages are durable in the database.
+    pub(super) fn remove(self, fs: &dyn FileSystem) -> JetResult<()> {
+        let removed = fs.remove(&self.path);
+        removed.map_err(|error| JetError::io("remove", error).in_file(&self.path))?;
+        sync_names(fs, &self.path)
+    }
+
+    /// Everything but the mark, durable.
+    fn fill(&mut self, header: &[u8], pages: &dyn ChangedPages) -> JetResult<()> {
+        let file = Arc::clone(&self.file);
+        let write = |bytes: &[u8], at: u64| {
+            file.write_all_at(bytes, at)
+                .map_err(|error| JetError::io("write", error).at_offset(at))
+        };
+        write(header, HEADER_AT)?;
+        let mut at = HEADER_AT + header.len() as u64;
+        let (mut buffer, mut last) = (Vec::new(), 0);
+        pages.for_each(&mut |pgno, page| {
+            check(pgno, page, self.page_size)?;
+            if pgno <= last || pgno > self.page_last {
+                return Err(contradiction("the pages to be written are not in order").on_page(pgno));
+            }
+            last = pgno;
+            self.count += 1;
+            buffer.extend_from_slice(&pgno.to_le_bytes());
+            buffer.extend_from_slice(&[0; 4]);
+            buffer.extend_from_slice(page);
+            if buffer.len() >= BUFFER_LEN {
+                write(&buffer, at)?;
+                at += buffer.len() as u64;
+                buffer.clear();
+            }
+            Ok(())
+        })?;
+        write(&buffer, at)?;
+        sync(&*self.file)
+    }
+
+    fn mark(&self) -> JetResult<()> {
+        let mut mark = [0; MARK_LEN];
+        put(&mut mark, 0, &MAGIC);
+        let size = u32::try_from(self.page_size.bytes()).unwrap_or(0);
+        put(&mut mark, 16, &size.to_le_bytes());
+        put(&mut mark, 20, &self.page_last.to_le_bytes());
+        put(&mut mark, 24, &self.count.to_le_bytes());
+        let sum = sum(&mark);
+        put(&mut mark, 40, &sum.to_le_bytes());
+        let written = self.file.write_all_at(&mark, 0);
+        written.map_err(|error| JetError::io("write", error))?;
+        sync(&*self.file)
+    }
+
+    fn read(&self, buffer: &mut [u8], at: u64) -> JetResult<()> {
+        let read = self.file.read_exact_at(buffer, at);
+        read.map_err(|error| JetError::io("read", error).in_file(&self.path).at_offset(at))
+    }
+
+    fn damaged(&self) -> JetError {
+        let what = "the pages that an interrupted recovery kept here are damaged";
+        JetError::rule(JetErr::DatabaseCorrupted, what)
+            .in_file(&self.path)
+            .advise("Restore the set from its backup: the database may be half written.")
+    }
+}
+
+fn path_of(database: &Path) -> PathBuf {
+    let mut name = database.file_name().unwrap_or_default().to_owned();
+    name.push(SUFFIX);
+    database.with_file_name(name)
+}
+
+/// An empty file. What was there before counts for nothing from now on.
+fn create(fs: &dyn FileSystem, path: &Path) -> JetResult<Arc<dyn File>> {
+    match fs.open(path, OpenMode::ReadWrite) {
+        Ok(file) => {
+            set_len(&*file, 0)?;
+            sync(&*file)?;
+            Ok(file)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let file = fs.open(path, OpenMode::CreateNew);
+            file.map_err(|error| JetError::io("create", error))
+        }
+        Err(error) => Err(JetError::io("open", error)),
+    }
+}
+
+fn size_of(bytes: u64) -> JetResult<PageSize> {
+    Ok(PageSize::from_stored(u32::try_from(bytes).unwrap_or(u32::MAX))?)
+}
+
+/// FNV-1a of what the mark says.
+fn sum(mark: &[u8; MARK_LEN]) -> u64 {
+    const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0100_0000_01b3;
+    let said = mark.iter().take(40);
+    said.fold(BASIS, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(PRIME))
+}
+
+pub(super) fn set_len(file: &dyn File, len: u64) -> JetResult<()> {
+    let now = file.stat().map_err(|error| JetError::io("stat", error))?.len;
+    if now == len {
+        return Ok(());
+    }
+    file.set_len(len)
+        .map_err(|error| JetError::io("set the length", error))
+}
+
+pub(super) fn sync(file: &dyn File) -> JetResult<()> {
+    file.sync().map_err(|error| JetError::io("sync", error))
+}
+
+/// Makes the names in the directory of `path` durable.
+pub(super) fn sync_names(fs: &dyn FileSystem, path: &Path) -> JetResult<()> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    fs.sync_dir(directory)
+        .map_err(|error| JetError::io("sync the directory", error).in_file(directory))
+}
