@@ -207,6 +207,8 @@ jet_errs! {
     ReadPgnoVerifyFailure = -1118;
     /// A page write was lost.
     ReadLostFlushVerifyFailure = -1119;
+    /// A page is not in the state that the log implies.
+    RecoveryVerifyFailure = -1123;
     /// There is such a database already.
     DatabaseDuplicate = -1201;
     /// The database is in use.

@@ -7,7 +7,7 @@ mod jet_err;
 
 pub use jet_err::JetErr;
 
-use crate::format::FormatError;
+use crate::format::{FormatError, LogPosition};
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
@@ -58,6 +58,8 @@ pub struct Place {
     pub page: Option<u32>,
     /// Byte offset from the start of the file.
     pub offset: Option<u64>,
+    /// Position of the log record that was being replayed.
+    pub log_position: Option<LogPosition>,
 }
 
 impl JetError {
@@ -104,6 +106,13 @@ impl JetError {
     #[must_use]
     pub fn at_offset(mut self, offset: u64) -> Self {
         self.0.place.offset.get_or_insert(offset);
+        self
+    }
+
+    /// Adds the log record that was being replayed, unless known.
+    #[must_use]
+    pub fn replaying(mut self, position: LogPosition) -> Self {
+        self.0.place.log_position.get_or_insert(position);
         self
     }
 
@@ -158,10 +167,14 @@ impl fmt::Display for Place {
             write!(f, "{}: ", file.display())?;
         }
         match (self.page, self.offset) {
-            (Some(page), Some(offset)) => write!(f, "page {page} (offset {offset:#x}): "),
-            (Some(page), None) => write!(f, "page {page}: "),
-            (None, Some(offset)) => write!(f, "offset {offset:#x}: "),
-            (None, None) => Ok(()),
+            (Some(page), Some(offset)) => write!(f, "page {page} (offset {offset:#x}): ")?,
+            (Some(page), None) => write!(f, "page {page}: ")?,
+            (None, Some(offset)) => write!(f, "offset {offset:#x}: ")?,
+            (None, None) => {}
+        }
+        match self.log_position {
+            Some(position) => write!(f, "log record {position}: "),
+            None => Ok(()),
         }
     }
 }

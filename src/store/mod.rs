@@ -14,9 +14,11 @@ pub mod bulk_load;
 mod database;
 mod file_lock;
 mod header_update;
+pub(crate) mod instance_names;
 pub mod log_reader;
 pub mod log_writer;
 mod long_values;
+mod overlay;
 mod owned_pages;
 mod page_cache;
 mod schema;
@@ -29,6 +31,7 @@ pub use header_update::{
     decode_database_header, read_database_header, write_checkpoint, write_checkpoint_to,
     write_database_header,
 };
+pub use overlay::{FoundPage, FrozenOverlay, Overlay, SpillDirectory};
 pub use schema::{ColumnSchema, IndexSchema, Schema, TableSchema};
 pub use table::{Column, Row, Rows, Table};
 pub use tree::{Entry, Scan, Tree};

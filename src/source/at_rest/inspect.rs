@@ -5,7 +5,6 @@
 //! name, or a version field that still is a log's.
 
 use super::listing::{Candidate, IgnoredReason, Wanted};
-use super::names::{Base, NameKind, kind_of};
 use crate::error::{JetError, JetResult};
 use crate::format::bytes::Fields;
 use crate::format::{
@@ -14,6 +13,7 @@ use crate::format::{
 };
 use crate::io::{FileSystem, OpenMode};
 use crate::store::Database;
+use crate::store::instance_names::{Base, NameKind, kind_of};
 use std::path::Path;
 
 /// What is known about the header of a database.

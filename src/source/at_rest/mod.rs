@@ -14,7 +14,6 @@ mod listing;
 mod log_ranges;
 mod log_segments;
 mod manifest;
-mod names;
 mod source;
 #[cfg(test)]
 mod tests;

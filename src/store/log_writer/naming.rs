@@ -52,6 +52,15 @@ impl LogNaming {
         naming.map(|naming| LogNaming { digits, ..naming })
     }
 
+    /// The same names in another directory.
+    #[must_use]
+    pub fn in_directory(self, directory: &Path) -> Self {
+        LogNaming {
+            directory: directory.to_path_buf(),
+            ..self
+        }
+    }
+
     /// The directory of the logs.
     pub fn directory(&self) -> &Path {
         &self.directory

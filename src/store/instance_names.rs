@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 
 /// What a name says. Only the file's contents can confirm it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum NameKind {
+pub(crate) enum NameKind {
     /// A closed log and its generation.
     ArchivedLog { base: Base, generation: u32 },
     /// The log that is being written.
@@ -40,12 +40,23 @@ pub(super) enum NameKind {
 
 /// The three characters that all files of a log sequence begin with, in lower case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Base([u8; 3]);
+pub(crate) struct Base([u8; 3]);
 
 impl Base {
+    /// Whether it is this name, in any case.
+    pub(crate) fn is(self, name: &str) -> bool {
+        name.as_bytes().eq_ignore_ascii_case(&self.0)
+    }
+
     fn parse(stem: &[u8]) -> Option<Self> {
         let base: [u8; 3] = stem.try_into().ok()?;
         base.iter().all(u8::is_ascii_graphic).then_some(Base(base))
+    }
+}
+
+impl std::fmt::Display for Base {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.0))
     }
 }
 
@@ -53,7 +64,7 @@ const DATABASE_EXTENSIONS: [&[u8]; 5] = [b"edb", b"dit", b"mdb", b"sdb", b"stm"]
 const DATABASE_NAMES: [&[u8]; 4] = [b"srudb.dat", b"webcachev01.dat", b"webcachev24.dat", b"qmgr.db"];
 
 /// What `name` says.
-pub(super) fn kind_of(name: &OsStr) -> NameKind {
+pub(crate) fn kind_of(name: &OsStr) -> NameKind {
     let lower = name.as_bytes().to_ascii_lowercase();
     let other = NameKind::Other {
         like_a_database: is_like_a_database(&lower),

@@ -1,0 +1,248 @@
+//! The whole way of a recovery: what is to be done, and doing it without writing anything.
+
+use super::databases::{Databases, Now, Sequence};
+use super::ending::{Ending, Replayed};
+use super::files::InstanceFiles;
+use super::redo::Redo;
+use super::start::{self, Start};
+use crate::error::{JetErr, JetError, JetResult};
+use crate::format::{DatabaseHeader, LogHeader, LogTime};
+use crate::io::FileSystem;
+use crate::store::SpillDirectory;
+use crate::store::log_reader::LogReader;
+use std::path::PathBuf;
+
+/// Records between two reports of progress.
+const REPORT_EVERY: u64 = 4096;
+
+/// How a recovery is done.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Bytes of pages that are kept in memory for each database; what is changed beyond goes to a temporary file.
+    pub memory: usize,
+    /// Where the temporary file is made.
+    pub spill: SpillDirectory,
+    /// The time of the clean shutdown; `None`: the last time that the logs tell, so that the same input gives the same
+    /// bytes.
+    pub time: Option<LogTime>,
+    /// The files are a backup set that begins with this generation: a hard recovery.
+    pub backup_from: Option<u32>,
+    /// Replay what can be replayed, and say what could not.
+    pub best_effort: bool,
+    /// Stop after this generation.
+    pub until_generation: Option<u32>,
+    /// Where a new generation is made for what is undone; `None`: after the last record, in the same log.
+    pub new_generation_in: Option<PathBuf>,
+}
+
+/// What a recovery will do.
+#[derive(Debug)]
+pub struct Plan<'f> {
+    fs: &'f dyn FileSystem,
+    files: &'f InstanceFiles,
+    options: Options,
+    /// Where redo begins; `None` if there are no logs.
+    pub start: Option<Start>,
+    /// The databases that are there, and their headers.
+    pub databases: Vec<(PathBuf, DatabaseHeader)>,
+}
+
+/// How far a replay is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// The generation that is read.
+    pub generation: u32,
+    /// The first one.
+    pub first: u32,
+    /// The last one.
+    pub last: u32,
+    /// Records that were read.
+    pub records: u64,
+    /// Bytes of logs that were read.
+    pub log_bytes: u64,
+}
+
+impl<'f> Plan<'f> {
+    /// Looks at headers and checkpoint. Nothing is written, now or later.
+    ///
+    /// # Errors
+    /// A log that must be there is missing, or a header cannot be read; without logs, a dirty database
+    /// (`JET_errDatabaseDirtyShutdown`).
+    pub fn new(fs: &'f dyn FileSystem, files: &'f InstanceFiles, options: Options) -> JetResult<Plan<'f>> {
+        let databases = start::database_headers(fs, files);
+        let start = start::find(fs, files, &databases, options.backup_from)?;
+        if start.is_none() && !options.best_effort {
+            check_clean_without_logs(&databases)?;
+        }
+        Ok(Plan {
+            fs,
+            files,
+            options,
+            start,
+            databases,
+        })
+    }
+
+    /// Replays the logs, undoes what was never committed, and says what the databases become. Nothing is written.
+    ///
+    /// # Errors
+    /// A log, a record or a page that does not fit the others; with `best_effort` only what prevents even a look.
+    pub fn replay(&self, progress: &mut dyn FnMut(Progress)) -> JetResult<Replayed> {
+        let Some(start) = &self.start else {
+            return Ok(Replayed::of_clean(self.files, &self.databases));
+        };
+        let sequence = Sequence {
+            signature: start.signature,
+            page_size: start.page_size,
+        };
+        let databases = Databases::new(
+            self.fs,
+            self.files,
+            self.options.memory,
+            self.options.spill.clone(),
+            sequence,
+            self.options.backup_from.is_some(),
+        );
+        let now = Now {
+            position: start.position,
+            time: LogTime::default(),
+            generation_time: LogTime::default(),
+        };
+        let mut redo = Redo::new(databases, now);
+        let mut shortfalls = Vec::new();
+        let until = self.options.until_generation.unwrap_or(u32::MAX);
+        let logs = start.logs.iter().filter(|log| log.generation <= until).cloned();
+        let mut reader = LogReader::new(self.fs, logs).starting_at(start.position);
+        if let Err(error) = self.redo(start, &mut reader, &mut redo, progress) {
+            if !self.options.best_effort {
+                return Err(self.explain(&mut redo, error));
+            }
+            shortfalls.push(error);
+        }
+        let ending = Ending {
+            fs: self.fs,
+            files: self.files,
+            options: &self.options,
+            start,
+            last_log: reader.current(),
+            shortfalls,
+        };
+        ending.finish(redo)
+    }
+
+    fn redo(
+        &self,
+        start: &Start,
+        reader: &mut LogReader<'_>,
+        redo: &mut Redo<'f>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> JetResult<()> {
+        let until = self.options.until_generation.unwrap_or(u32::MAX);
+        let mut report = Progress {
+            generation: start.position.generation,
+            first: start.position.generation,
+            last: start.last.generation.min(until),
+            records: 0,
+            log_bytes: 0,
+        };
+        let mut generation = None;
+        loop {
+            let more = reader.advance()?;
+            // The last log may have no records yet, but it is there.
+            if let Some(log) = reader.current()
+                && generation != Some(log.header().generation)
+            {
+                let header = log.header();
+                self.enter_generation(start, redo, header, generation.is_none())?;
+                generation = Some(header.generation);
+                report.generation = header.generation;
+                report.log_bytes += header.file_len();
+                progress(report);
+            }
+            if !more {
+                progress(report);
+                return Ok(());
+            }
+            if let Some(logged) = reader.record()? {
+                redo.replay(&logged)?;
+            }
+            report.records += 1;
+            if report.records.is_multiple_of(REPORT_EVERY) {
+                progress(report);
+            }
+        }
+    }
+
+    fn enter_generation(
+        &self,
+        start: &Start,
+        redo: &mut Redo<'f>,
+        header: &LogHeader,
+        is_first: bool,
+    ) -> JetResult<()> {
+        if is_first {
+            redo.begin_at(header);
+            for logged in &start.attached {
+                redo.databases.attach(logged.clone(), redo.now)?;
+            }
+        }
+        redo.enter_generation(header)
+    }
+
+    /// Damage of a log means something else where no database needs it (section 6.2).
+    fn explain(&self, redo: &mut Redo<'f>, error: JetError) -> JetError {
+        let generation = redo.now.position.generation;
+        let (mut required, mut committed) = (0, 0);
+        for database in redo.databases.attached() {
+            required = required.max(database.header.generation_max_required);
+            committed = committed.max(database.header.generation_max_committed);
+        }
+        let damaged = if redo.counts.records == 0 {
+            generation
+        } else {
+            self.damaged_generation(&error, generation)
+        };
+        let hard = self.options.backup_from.is_some();
+        match error.code() {
+            JetErr::LogFileCorrupt if hard && damaged <= required => {
+                error.with_code(JetErr::LogCorruptDuringHardRestore)
+            }
+            JetErr::LogFileCorrupt if hard => error.with_code(JetErr::LogCorruptDuringHardRecovery),
+            JetErr::LogFileCorrupt if damaged > required && damaged <= committed => {
+                error.with_code(JetErr::CommittedLogFileCorrupt)
+            }
+            _ => error,
+        }
+    }
+
+    /// The generation of the file that an error names.
+    fn damaged_generation(&self, error: &JetError, otherwise: u32) -> u32 {
+        let named = error.place().file.as_ref().and_then(|file| {
+            let mut logs = self.files.logs.values();
+            logs.find(|log| log.path == *file).map(|log| log.generation)
+        });
+        named.unwrap_or(otherwise)
+    }
+}
+
+/// Without logs a database is as it is: clean, or beyond help.
+fn check_clean_without_logs(databases: &[(PathBuf, DatabaseHeader)]) -> JetResult<()> {
+    for (path, header) in databases {
+        if header.state.is_clean() {
+            continue;
+        }
+        let what = match header.required_generations() {
+            Some((low, high)) => {
+                format!(
+                    "was not shut down cleanly and needs the logs {low:#x} to {high:#x}, but there are no logs"
+                )
+            }
+            None => format!(
+                "was not shut down cleanly ({:?}), and there are no logs",
+                header.state
+            ),
+        };
+        return Err(JetError::rule(JetErr::DatabaseDirtyShutdown, what).in_file(path));
+    }
+    Ok(())
+}
