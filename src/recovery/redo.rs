@@ -3,7 +3,7 @@
 use super::apply::{
     NodeBefore, Undoing, apply_convert_fdp, apply_create_multiple_extent, apply_create_single_extent,
     apply_empty_tree, apply_merge, apply_new_page, apply_node, apply_page_move, apply_root_page_move,
-    apply_scrub, apply_split, undo_node,
+    apply_scrub, apply_split, check_key, undo_node,
 };
 use super::attach::LoggedAttach;
 use super::database::ReplayedDatabase;
