@@ -9,8 +9,8 @@ use jetfs::format::{Page, PageSize};
 use jetfs::store::{Database, Schema, Table};
 use std::panic::AssertUnwindSafe;
 use support::{
-    Journal, PageDifferences, Samples, assert_index_entries_are_those_in, compare_pages, open_in_memory,
-    python, row_differences, run, temp_dir, workspace_root,
+    Journal, PageDifferences, Samples, UnusedBytes, assert_index_entries_are_those_in, compare_pages,
+    open_in_memory, python, row_differences, run, temp_dir, workspace_root,
 };
 
 /// Clean databases with long values, of small and of large pages, and a table in each.
@@ -85,10 +85,7 @@ fn a_database_is_the_same_as_itself() {
         assert_eq!(database.rows(&database), Vec::<String>::new(), "{set}");
         let pages = database.pages(&database);
         assert!(pages.compared > 20, "{set}: {pages}");
-        assert!(
-            pages.logical.is_empty() && pages.bytewise.is_empty(),
-            "{set}: {pages}"
-        );
+        pages.assert_same(set, UnusedBytes::Same);
     }
 }
 
@@ -108,8 +105,8 @@ fn a_changed_row_is_found_in_rows_and_pages() {
             "{set}: {rows:?}"
         );
         let pages = database.pages(&changed);
-        assert_eq!(pages.bytewise, [pgno], "{set}: {pages}");
         assert_eq!(pages.logical.len(), 1, "{set}: {pages}");
+        assert_eq!(pages.logical[0].0, pgno, "{set}: {pages}");
         assert!(pages.logical[0].1.contains("data"), "{set}: {pages}");
     }
 }
@@ -141,7 +138,7 @@ fn flush_type_checksums_and_version_bits_are_no_difference() {
         page[30] ^= 0x01;
     });
     let pages = database.pages(&flushed);
-    assert!(pages.logical.is_empty() && pages.bytewise.is_empty(), "{pages}");
+    pages.assert_same("flushed", UnusedBytes::Same);
     let tag = database.size.bytes() - 2 * 4;
     let versioned = database.with_page(pgno, |page| page[tag + 3] ^= 1 << 5);
     let pages = database.pages(&versioned);
@@ -151,6 +148,39 @@ fn flush_type_checksums_and_version_bits_are_no_difference() {
         "{pages}"
     );
     assert!(database.rows(&versioned).is_empty());
+}
+
+#[test]
+fn unused_bytes_are_told_apart_from_used_ones() {
+    let Some(samples) = Samples::find("unused_bytes_are_told_apart_from_used_ones") else {
+        return;
+    };
+    for (set, table) in CLEAN {
+        let database = Bytes::read(&samples, set);
+        let (pgno, _) = database.end_of_a_row(table);
+        let start = usize::try_from(database.size.offset_of(pgno)).unwrap();
+        let page = &database.bytes[start..start + database.size.bytes()];
+        let header = Page::new(database.size, pgno, page).unwrap().header;
+        let first_unused = database.size.header_len() + usize::from(header.mic_free);
+        assert!(
+            first_unused + 4 * usize::from(header.tags) < page.len(),
+            "{set}: a full page"
+        );
+        let pages = database.pages(&database.with_page(pgno, |page| page[first_unused] ^= 1));
+        assert_eq!(
+            (&pages.layout[..], &pages.unused[..]),
+            (&[][..], &[pgno][..]),
+            "{set}: {pages}"
+        );
+        pages.assert_same(set, UnusedBytes::MayDiffer);
+        // The number of used bytes is a field that means something.
+        let pages = database.pages(&database.with_page(pgno, |page| page[32] ^= 1));
+        assert_eq!(
+            (&pages.layout[..], &pages.unused[..]),
+            (&[pgno][..], &[][..]),
+            "{set}: {pages}"
+        );
+    }
 }
 
 #[test]
@@ -171,7 +201,7 @@ fn a_changed_header_a_blank_page_and_a_wrong_checksum_are_found() {
         for (offset, field) in fields {
             let changed = database.with_page(pgno, |page| page[offset] ^= 1);
             let pages = database.pages(&changed);
-            assert_eq!(pages.bytewise, [pgno], "{set} {field}: {pages}");
+            assert_eq!(pages.logical.len(), 1, "{set} {field}: {pages}");
             assert!(pages.logical[0].1.contains(field), "{set}: {pages}");
         }
         let start = usize::try_from(database.size.offset_of(pgno)).unwrap();
