@@ -191,7 +191,7 @@ impl RecordCursor {
         let total = usize::try_from(fields.u32(1).map_err(of)?).unwrap_or(usize::MAX);
         let len = usize::from(fields.u16(5).map_err(of)?);
         let piece = fields.slice(7, len).map_err(of)?;
-        if 7 + len != rest.len() || total <= len || total > log.end() {
+        if 7 + len != rest.len() || total <= len || total as u64 > log.header().file_len() {
             let what = format!(
                 "a first fragment of {len} of {total} bytes where {} are left",
                 rest.len()

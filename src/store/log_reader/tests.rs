@@ -209,6 +209,21 @@ fn a_record_cut_off_at_the_end_of_the_log_is_dropped() {
     assert_eq!(cursor.unfinished(), Some(builder.positions[1]));
 }
 
+/// A crash may leave nothing of a log but its first segment, in which a record begins that is longer than all of it.
+#[test]
+fn a_record_longer_than_all_that_was_written_of_the_log_is_dropped() {
+    let mut builder = LogBuilder::new(7);
+    builder.record(&record(2, 9000));
+    for segments in [2, 1] {
+        builder.segments.truncate(segments);
+        let (records, error) = read(&load(&builder.bytes()));
+        assert!(
+            records.is_empty() && error.is_none(),
+            "{segments} segments: {error:?}"
+        );
+    }
+}
+
 #[test]
 fn a_cut_off_record_is_legal_only_before_a_recovery() {
     for (first, is_legal) in [(51, true), (17, true), (82, false)] {
