@@ -6,6 +6,7 @@ mod demo;
 mod info;
 mod log;
 mod mount;
+mod recover;
 mod status;
 mod umount;
 mod verify;
@@ -23,6 +24,7 @@ pub(crate) enum Command {
     Info(info::Args),
     Log(log::Args),
     Verify(verify::Args),
+    Recover(Box<recover::Args>),
     Demo(demo::Args),
     Completions(completions::Args),
     #[command(hide = true)]
@@ -42,6 +44,7 @@ impl Command {
             Command::Info(args) => args.run(output),
             Command::Log(args) => args.run(output),
             Command::Verify(args) => args.run(output),
+            Command::Recover(args) => args.run(output),
             Command::Demo(args) => args.run(output),
             Command::Completions(args) => args.run(),
             Command::Daemon(args) => args.run(),

@@ -18,6 +18,7 @@
 mod database;
 mod page_journal;
 mod page_runs;
+mod replayed;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ use crate::io::{Clock, File, FileSystem};
 use crate::store::log_writer::LogWrites;
 use crate::store::{open_exclusively, read_database_header, write_checkpoint, write_checkpoint_to};
 use page_journal::PageJournal;
+pub use replayed::Writable;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -35,14 +37,21 @@ use std::time::UNIX_EPOCH;
 
 /// What a recovery computed.
 #[derive(Debug)]
-pub struct Recovered<'a> {
+pub struct RecoveredSet<'a> {
     /// The databases that change.
     pub databases: Vec<RecoveredDatabase<'a>>,
     /// The logs that grow.
     pub logs: RecoveredLogs,
-    /// Where the checkpoint is, or will be.
-    pub checkpoint_path: PathBuf,
-    /// The checkpoint: at `RecoveryQuit2`.
+    /// The checkpoint, if it moves.
+    pub checkpoint: Option<RecoveredCheckpoint>,
+}
+
+/// The checkpoint at the end of a recovery.
+#[derive(Debug)]
+pub struct RecoveredCheckpoint {
+    /// Where it is, or will be.
+    pub path: PathBuf,
+    /// At `RecoveryQuit2`, with no databases attached.
     pub checkpoint: Checkpoint,
 }
 
@@ -97,13 +106,18 @@ pub enum Durability {
     Copy,
 }
 
-impl Recovered<'_> {
+impl RecoveredSet<'_> {
     /// Bytes of pages and logs that will be written, the journal of the pages not counted.
     pub fn byte_count(&self) -> u64 {
-        let logs = [&self.logs.undo, &self.logs.shut_down, &self.logs.quit];
-        let of_logs: u64 = logs.map(LogWrites::byte_count).iter().sum();
         let of_pages = self.databases.iter().map(RecoveredDatabase::byte_count);
-        of_logs + of_pages.sum::<u64>()
+        self.logs.byte_count() + of_pages.sum::<u64>()
+    }
+}
+
+impl RecoveredLogs {
+    fn byte_count(&self) -> u64 {
+        let logs = [&self.undo, &self.shut_down, &self.quit];
+        logs.map(LogWrites::byte_count).iter().sum()
     }
 }
 
@@ -154,6 +168,16 @@ impl<'f> LockedSet<'f> {
         Ok(finished)
     }
 
+    /// Whether an interrupted recovery left its journal beside this database.
+    pub fn is_interrupted(fs: &dyn FileSystem, database: &Path) -> bool {
+        fs.stat(&Self::journal_of(database)).is_ok()
+    }
+
+    /// Where a recovery keeps the pages of this database while it writes them.
+    pub fn journal_of(database: &Path) -> PathBuf {
+        page_journal::path_of(database)
+    }
+
     fn finish(&self, path: &Path, file: &dyn File) -> JetResult<bool> {
         let Some(journal) = PageJournal::find(self.fs, path)? else {
             return Ok(false);
@@ -175,7 +199,7 @@ impl<'f> LockedSet<'f> {
     /// set can be recovered again.
     pub fn write(
         &mut self,
-        recovered: &Recovered<'_>,
+        recovered: &RecoveredSet<'_>,
         durability: Durability,
         clock: &dyn Clock,
         progress: &mut dyn FnMut(u64),
@@ -204,7 +228,7 @@ impl<'f> LockedSet<'f> {
 
     fn each(
         &mut self,
-        recovered: &Recovered<'_>,
+        recovered: &RecoveredSet<'_>,
         mut step: impl FnMut(&mut Self, &RecoveredDatabase<'_>) -> JetResult<()>,
     ) -> JetResult<()> {
         for database in &recovered.databases {
@@ -223,11 +247,13 @@ impl<'f> LockedSet<'f> {
         Ok(file)
     }
 
-    fn write_checkpoint(&self, recovered: &Recovered<'_>) -> JetResult<()> {
-        let path = &recovered.checkpoint_path;
+    fn write_checkpoint(&self, recovered: &RecoveredSet<'_>) -> JetResult<()> {
+        let Some(RecoveredCheckpoint { path, checkpoint }) = &recovered.checkpoint else {
+            return Ok(());
+        };
         match self.files.get(path) {
-            Some(file) => write_checkpoint_to(&**file, &recovered.checkpoint),
-            None => write_checkpoint(self.fs, path, &recovered.checkpoint),
+            Some(file) => write_checkpoint_to(&**file, checkpoint),
+            None => write_checkpoint(self.fs, path, checkpoint),
         }
         .map_err(|error| error.in_file(path))
     }

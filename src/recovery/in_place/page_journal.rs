@@ -183,7 +183,8 @@ impl PageJournal {
     }
 }
 
-fn path_of(database: &Path) -> PathBuf {
+/// Where the journal of a database is.
+pub(super) fn path_of(database: &Path) -> PathBuf {
     let mut name = database.file_name().unwrap_or_default().to_owned();
     name.push(SUFFIX);
     database.with_file_name(name)

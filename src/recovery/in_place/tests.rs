@@ -186,11 +186,13 @@ fn recover(fs: &dyn FileSystem, durability: Durability) -> JetResult<()> {
     if header_of(fs, CREATED).is_none_or(|header| header.state == DbState::JustCreated) {
         databases.push(database(CREATED, true));
     }
-    let recovered = Recovered {
+    let recovered = RecoveredSet {
         databases,
         logs,
-        checkpoint_path: PathBuf::from(CHECKPOINT),
-        checkpoint: checkpoint(end),
+        checkpoint: Some(RecoveredCheckpoint {
+            path: PathBuf::from(CHECKPOINT),
+            checkpoint: checkpoint(end),
+        }),
     };
     let clock = SettableClock::new(UNIX_EPOCH + Duration::from_secs(1));
     let mut written = 0;
@@ -443,7 +445,7 @@ fn a_page_without_its_checksum_and_a_database_that_looks_clean_are_never_written
         (&changed(), DbState::CleanShutdown),
     ] {
         let fs = dirty_set();
-        let recovered = Recovered {
+        let recovered = RecoveredSet {
             databases: vec![RecoveredDatabase {
                 path: PathBuf::from(DATABASES[0]),
                 is_created: false,
@@ -453,8 +455,10 @@ fn a_page_without_its_checksum_and_a_database_that_looks_clean_are_never_written
                 clean_header: database_header(DbState::CleanShutdown),
             }],
             logs: RecoveredLogs::default(),
-            checkpoint_path: PathBuf::from(CHECKPOINT),
-            checkpoint: checkpoint(position(5, 1)),
+            checkpoint: Some(RecoveredCheckpoint {
+                path: PathBuf::from(CHECKPOINT),
+                checkpoint: checkpoint(position(5, 1)),
+            }),
         };
         let mut set = LockedSet::lock(&fs, DATABASES.map(Path::new)).unwrap();
         let clock = SettableClock::new(UNIX_EPOCH);
@@ -470,7 +474,7 @@ fn a_page_without_its_checksum_and_a_database_that_looks_clean_are_never_written
 fn a_database_is_never_replaced_by_one_that_the_logs_create() {
     let fs = dirty_set();
     let pages = changed();
-    let recovered = Recovered {
+    let recovered = RecoveredSet {
         databases: vec![RecoveredDatabase {
             path: PathBuf::from(DATABASES[0]),
             is_created: true,
@@ -480,8 +484,10 @@ fn a_database_is_never_replaced_by_one_that_the_logs_create() {
             clean_header: database_header(DbState::CleanShutdown),
         }],
         logs: RecoveredLogs::default(),
-        checkpoint_path: PathBuf::from(CHECKPOINT),
-        checkpoint: checkpoint(position(5, 1)),
+        checkpoint: Some(RecoveredCheckpoint {
+            path: PathBuf::from(CHECKPOINT),
+            checkpoint: checkpoint(position(5, 1)),
+        }),
     };
     let mut set = LockedSet::lock(&fs, DATABASES.map(Path::new)).unwrap();
     let clock = SettableClock::new(UNIX_EPOCH);
