@@ -41,6 +41,12 @@ impl Arrangement {
         operation: &Operation<'_>,
         split: &PageBuffer,
     ) -> JetResult<Self> {
+        if split.view()?.is_leaf() != is_leaf(record) {
+            return Err(misfit(
+                record.page.page,
+                "a split makes a leaf of an internal page, or the reverse",
+            ));
+        }
         let on_page = Line::all(split)?;
         let line_operation = usize::from(record.line_operation);
         let is_insertion = operation.kind == SplitOperation::Insert;

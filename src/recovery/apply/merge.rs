@@ -49,6 +49,9 @@ fn change_parent(page: &mut PageBuffer, record: &Merge<'_>, child: u32, leaf: &M
         flags.contains(MergeFlags::KEY_CHANGE),
         flags.contains(MergeFlags::DELETE_NODE),
     );
+    if changes_key && !deletes && leaf.separator_key.is_empty() {
+        return Err(misfit(page.pgno(), "a merge changes a key, and has none"));
+    }
     match (deletes, changes_key) {
         (true, true) if leaf.merge_type == MergeType::FullLeft => {
             check_pointer(page, line, child)?;

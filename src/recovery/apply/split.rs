@@ -53,8 +53,11 @@ pub fn apply_split(
 /// What the engine takes for granted.
 fn check_level(record: &Split<'_>, operation: &Operation<'_>, child: Option<&Split<'_>>) -> JetResult<()> {
     let page = record.page.page;
-    if child.is_some_and(|child| child.page_new == 0) {
-        return Err(misfit(page, "a split of a level whose child is not split"));
+    if child.is_some_and(|child| child.page_new == 0 || child.parent_key.is_empty()) {
+        return Err(misfit(
+            page,
+            "a split of a level whose child has no new page, or no separator",
+        ));
     }
     if record.page_new == 0 {
         return match child {
@@ -76,6 +79,8 @@ fn check_level(record: &Split<'_>, operation: &Operation<'_>, child: Option<&Spl
         || flags_of(record.new_page_flags).contains(PageFlags::ROOT)
         || !is_tree_page(record.new_page_flags)
         || (vertical && !is_tree_page(record.split_page_flags))
+        || (vertical && flags_of(record.split_page_flags).contains(PageFlags::LEAF))
+        || (child.is_some() && is_leaf(record))
     {
         return Err(misfit(
             page,
