@@ -22,6 +22,7 @@ pub fn apply_empty_tree(pages: &mut dyn RedoPages, record: &EmptyTree<'_>) -> Je
             dbtime: operation.dbtime,
             dbtime_before: operation.dbtime_before,
         },
+        record.node.objid,
     )?;
     for emptied in record.emptied.iter() {
         let change = PageChange {
@@ -29,7 +30,7 @@ pub fn apply_empty_tree(pages: &mut dyn RedoPages, record: &EmptyTree<'_>) -> Je
             dbtime: operation.dbtime,
             dbtime_before: emptied.dbtime_before,
         };
-        if let Some(mut page) = take_older(pages, change)? {
+        if let Some(mut page) = take_older(pages, change, record.node.objid)? {
             page.make_empty()?;
             pages.put(page);
         }

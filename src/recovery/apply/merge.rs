@@ -23,7 +23,7 @@ pub fn apply_merge(pages: &mut dyn RedoPages, levels: &[Merge<'_>]) -> JetResult
     check_distinct(named.chain([leaf.page_left, leaf.page_right]))?;
     let children = levels.iter().skip(1);
     for (parent, child) in parents.iter().zip(children) {
-        let Some(mut page) = take_older(pages, own_change(parent))? else {
+        let Some(mut page) = take_older(pages, own_change(parent), parent.objid)? else {
             continue;
         };
         let changed = change_parent(&mut page, parent, child.page.page, leaf);
@@ -126,7 +126,7 @@ fn merge_leaf(pages: &mut dyn RedoPages, record: &Merge<'_>) -> JetResult<()> {
             "a merge empties a page of which it moves a part",
         ));
     }
-    let mut source = take_older(pages, own_change(record))?;
+    let mut source = take_older(pages, own_change(record), record.objid)?;
     let mut left = take_sibling(pages, record, record.page_left, record.dbtime_left_before)?;
     let mut right = take_sibling(pages, record, record.page_right, record.dbtime_right_before)?;
     if let Some(direction) = direction {
@@ -170,7 +170,7 @@ fn take_sibling(
         dbtime,
         dbtime_before,
     };
-    take_older(pages, change)
+    take_older(pages, change, record.objid)
 }
 
 fn image(pages: &dyn RedoPages, record: &Merge<'_>) -> JetResult<PageBuffer> {

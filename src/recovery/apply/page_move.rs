@@ -40,7 +40,7 @@ pub fn apply_page_move(pages: &mut dyn RedoPages, record: &PageMove<'_>) -> JetR
                 dbtime,
                 dbtime_before,
             };
-            take_older(pages, change)
+            take_older(pages, change, record.objid)
         }
     };
     let mut parent = take(record.page_parent, record.dbtime_parent_before)?;

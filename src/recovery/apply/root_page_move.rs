@@ -28,7 +28,7 @@ pub fn apply_root_page_move(pages: &mut dyn RedoPages, records: &[LogRecord<'_>]
     check_distinct(named.chain(others.iter().filter_map(|record| page_once(record))))?;
     let mut sources = Vec::new();
     for record in moves {
-        sources.extend(take_older(pages, change_of(&record.page))?);
+        sources.extend(take_older(pages, change_of(&record.page), record.objid)?);
         if pages.decide_new(record.page_destination, record.page.dbtime)? {
             let mut page = moved_image(pages, record)?;
             if record.move_flags == MoveFlags::ROOT_FDP {
@@ -95,11 +95,18 @@ fn change_of(operation: &PageOperation) -> PageChange {
 fn correct_others(pages: &mut dyn RedoPages, records: &[LogRecord<'_>]) -> JetResult<()> {
     let mut taken: BTreeMap<u32, Option<PageBuffer>> = BTreeMap::new();
     for record in records {
-        let Some(operation) = record.page_operation() else {
-            return Err(misfit(0, "the move of a root with a record that changes no page"));
+        let (operation, objid) = match record {
+            LogRecord::SetExternalHeader(record) => (&record.node.page, record.node.objid),
+            LogRecord::Replace(record) => (&record.node.page, record.node.objid),
+            _ => {
+                return Err(misfit(
+                    0,
+                    "the move of a root with a record that has no place in it",
+                ));
+            }
         };
         if let std::collections::btree_map::Entry::Vacant(entry) = taken.entry(operation.page) {
-            entry.insert(take_older(pages, change_of(operation))?);
+            entry.insert(take_older(pages, change_of(operation), objid)?);
         }
         if let Some(Some(page)) = taken.get_mut(&operation.page) {
             correct(page, record).map_err(|error| error.on_page(operation.page))?;

@@ -31,7 +31,7 @@ pub fn apply_scrub(pages: &mut dyn RedoPages, record: &ScrubPage<'_>) -> JetResu
         dbtime: operation.dbtime,
         dbtime_before: operation.dbtime_before,
     };
-    let Some(mut page) = take_older(pages, change)? else {
+    let Some(mut page) = take_older(pages, change, record.node.objid)? else {
         return Ok(());
     };
     scrub(&mut page, record).map_err(|error| error.on_page(operation.page))?;

@@ -135,6 +135,7 @@ impl<'a> Level<'a> {
                     dbtime,
                     dbtime_before: record.page.dbtime_before,
                 },
+                record.objid,
             )?,
             split_is_image: false,
             new: None,
@@ -155,7 +156,7 @@ impl<'a> Level<'a> {
                 dbtime,
                 dbtime_before: record.dbtime_right_before,
             };
-            level.right = take_older(pages, change)?;
+            level.right = take_older(pages, change, record.objid)?;
         }
         Ok(level)
     }

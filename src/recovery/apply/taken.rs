@@ -21,12 +21,21 @@ pub(super) fn check_distinct(pages: impl IntoIterator<Item = u32>) -> JetResult<
     Ok(())
 }
 
-/// Takes a page out, stamped with its new dbtime, if it needs the change.
-pub(super) fn take_older(pages: &mut dyn RedoPages, change: PageChange) -> JetResult<Option<PageBuffer>> {
+/// Takes a page of tree `objid` out, stamped with its new dbtime, if it needs the change.
+pub(super) fn take_older(
+    pages: &mut dyn RedoPages,
+    change: PageChange,
+    objid: u32,
+) -> JetResult<Option<PageBuffer>> {
     if pages.decide(change)? != Decision::Apply {
         return Ok(None);
     }
     let mut page = pages.take(change.page)?;
+    let found = page.header()?.objid;
+    if found != objid {
+        let what = format!("the page belongs to the tree with objid {found}, where the log has {objid}");
+        return Err(JetError::rule(JetErr::LogOperationInconsistentWithDatabase, what).on_page(change.page));
+    }
     page.dirty(change.dbtime);
     Ok(Some(page))
 }

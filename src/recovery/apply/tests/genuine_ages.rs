@@ -67,8 +67,11 @@ fn every_mix_of_ages_gives(before: &Pages, after: &Pages, records: &[Vec<u8>], r
     }
 }
 
-/// Gives every split and merge of these sets to `visit`: the pages before and after it, its records, and the replay.
-fn each_macro(visit: &mut dyn FnMut(&Pages, &Pages, &[Vec<u8>], &Replay)) {
+/// Sees a macro: the pages before and after it, its records, and the replay.
+type Visit<'v> = dyn FnMut(&Pages, &Pages, &[Vec<u8>], &Replay) + 'v;
+
+/// Gives every split and merge of these sets to `visit`.
+fn each_macro(visit: &mut Visit<'_>) {
     for name in [
         "p4096_e8920_moves_dirty",
         "p4096_e8920_crash_dirty",

@@ -1,10 +1,12 @@
 //! Moved, scrubbed and emptied pages of a tree made here.
 
-use super::super::{apply_empty_tree, apply_page_move, apply_scrub};
+use super::super::{apply_empty_tree, apply_page_move, apply_root_page_move, apply_scrub};
 use super::made_tree::{AFTER, BEFORE, LEAF, PARENT, node, operation, three_leaves, tree};
 use crate::error::JetErr;
 use crate::format::PageFlags;
-use crate::format::log_record::{EmptyTree, LogRecord, MoveFlags, PageMove, ScrubPage};
+use crate::format::log_record::{
+    EmptyTree, LogRecord, MoveFlags, PageMove, Replace, RootPageMove, ScrubPage, SetExternalHeader,
+};
 
 #[test]
 fn a_page_that_moves_takes_its_place_among_its_neighbours_along() {
@@ -138,7 +140,8 @@ fn a_tree_that_becomes_empty_keeps_its_root_as_a_leaf() {
         bytes.extend_from_slice(&4u32.to_le_bytes());
         bytes.extend_from_slice(&AFTER.to_le_bytes());
         bytes.extend_from_slice(&BEFORE.to_le_bytes());
-        bytes.extend_from_slice(&[0; 20]);
+        bytes.extend_from_slice(&[0; 16]);
+        bytes.extend_from_slice(&7u32.to_le_bytes());
         bytes.extend_from_slice(&u16::try_from(list.len()).unwrap().to_le_bytes());
         bytes.extend_from_slice(list);
         bytes
@@ -175,4 +178,106 @@ fn empty_tree_outcome(record: &EmptyTree<'_>) -> JetErrOr {
     );
     assert!(flags(10).contains(PageFlags::EMPTY));
     Ok(())
+}
+
+/// Root 40 with space trees 41 and 42 goes to 50 to 52; 60 is the root of a child, and 61 has its rows of the catalog.
+#[test]
+fn a_root_that_moves_takes_its_space_trees_along_and_tells_child_and_catalog() {
+    let root_flags = PageFlags::ROOT | LEAF;
+    let space_flags = root_flags | PageFlags::SPACE_TREE;
+    let space_header = |parent: u32, owned: u32| -> Vec<u8> {
+        [3u32, parent, 1, owned]
+            .iter()
+            .flat_map(|field| field.to_le_bytes())
+            .collect()
+    };
+    let mut before = tree();
+    let extended = [&[3][..], &space_header(1, 41), &[9; 8]].concat();
+    before.add(40, root_flags, BEFORE, &extended, &[(b"k", b"v")]);
+    before.add(41, space_flags, BEFORE, &[0; 16], &[(b"oe", b"1234")]);
+    before.add(42, space_flags, BEFORE, &[0; 16], &[(b"ae", b"5678")]);
+    before.add(60, root_flags, BEFORE, &space_header(40, 70), &[(b"child", b"c")]);
+    before.add(61, LEAF, BEFORE, &[], &[(b"row1", b"old1"), (b"row2", b"old2")]);
+    let images: Vec<(Vec<u8>, Vec<u8>)> = [40, 41, 42]
+        .map(|page| {
+            let page = &before.pages[&page];
+            let header = page.header().unwrap();
+            let (end, tags) = (
+                40 + usize::from(header.mic_free),
+                4096 - 4 * usize::from(header.tags),
+            );
+            (page.bytes()[..end].to_vec(), page.bytes()[tags..].to_vec())
+        })
+        .into();
+    let mut records = vec![LogRecord::RootPageMove(RootPageMove {
+        dbtime: AFTER,
+        database: 1,
+        objid: 7,
+        session: 1,
+    })];
+    let flags = [MoveFlags::ROOT_FDP, MoveFlags::ROOT_OE, MoveFlags::ROOT_AE];
+    for (page, ((header, trailer), move_flags)) in (40..).zip(images.iter().zip(flags)) {
+        records.push(LogRecord::PageMove(PageMove {
+            page: operation(page, 0),
+            page_destination: page + 10,
+            page_left: 0,
+            page_right: 0,
+            page_parent: 0,
+            dbtime_left_before: 0,
+            dbtime_right_before: 0,
+            dbtime_parent_before: 0,
+            page_fdp: 40,
+            objid: 7,
+            line_parent: 0,
+            move_flags,
+            header,
+            trailer,
+        }));
+    }
+    let child = space_header(50, 70);
+    records.push(LogRecord::SetExternalHeader(SetExternalHeader {
+        node: node(60, 0),
+        data: &child,
+    }));
+    for (line, image) in [(0, &b"new1"[..]), (1, b"new22")] {
+        records.push(LogRecord::Replace(Replace {
+            node: node(61, line),
+            stored_len: 0,
+            old_len: 4,
+            new_len: 0,
+            image,
+        }));
+    }
+    let mut done = three_leaves();
+    done.pages.append(&mut before.pages.clone());
+    let start = done.pages.clone();
+    apply_root_page_move(&mut done, &records).unwrap();
+    done.check();
+    let header = |page| done.pages[&page].external_header().unwrap().to_vec();
+    assert_eq!(header(50), [&[3][..], &space_header(1, 51), &[9; 8]].concat());
+    assert_eq!(header(60), space_header(50, 70));
+    assert_eq!([50, 51, 52].map(|page| done.keys(page).len()), [1; 3]);
+    assert_eq!([40, 41, 42].map(|page| done.keys(page).len()), [0; 3]);
+    let rows: Vec<_> = done.nodes(61).into_iter().map(|(_, data)| data).collect();
+    assert_eq!(rows, [&b"new1"[..], b"new22"]);
+    // Any of them may have been written already.
+    for written in 0..256u32 {
+        let mut pages = tree();
+        pages.pages = start.clone();
+        for (bit, page) in [40, 41, 42, 50, 51, 52, 60, 61].into_iter().enumerate() {
+            if written >> bit & 1 == 1 {
+                pages.pages.insert(page, done.pages[&page].clone());
+            }
+        }
+        apply_root_page_move(&mut pages, &records).unwrap();
+        assert!(pages.pages == done.pages, "pages written: {written:#b}");
+    }
+    for wrong in [&records[..3], &records[1..], &[]] {
+        let mut pages = tree();
+        pages.pages = start.clone();
+        assert_eq!(
+            apply_root_page_move(&mut pages, wrong).unwrap_err().code(),
+            JetErr::LogCorrupted
+        );
+    }
 }
