@@ -40,6 +40,8 @@ pub(super) struct ReplayedDatabase {
     pub(super) has_future: bool,
     /// The record that is being replayed.
     pub(super) position: LogPosition,
+    /// Of the pages that were newer than a record, the newest one and its dbtime.
+    pub(super) newest_page: (u32, u64),
 }
 
 /// Where a database stands in the log.
@@ -81,14 +83,36 @@ impl ReplayedDatabase {
     /// Nothing may be left that only a later record could explain.
     ///
     /// # Errors
-    /// That of the first page that is left.
+    /// That of the first page that is left; `JET_errDbTimeTooNew` where a page is newer than all records.
     pub(super) fn check_explained(&self) -> JetResult<()> {
         let Some((page, reason)) = self.withheld.first() else {
-            return Ok(());
+            return self.check_newest_page();
         };
         let what = "is not what this record expects, and no later record of the required logs explains why";
         let error = JetError::rule(reason.code, what).replaying(reason.first);
         Err(self.overlay.place(error, page))
+    }
+
+    /// No page may be newer than all records. The log of a page is durable before the page is written (section 5.2): if
+    /// it is not there, the logs have lost their end, and other pages that it would have changed are too old.
+    fn check_newest_page(&self) -> JetResult<()> {
+        let (page, dbtime) = self.newest_page;
+        if dbtime <= self.dbtime {
+            return Ok(());
+        }
+        let what = format!(
+            "has dbtime {dbtime:#x}, but the records end with {:#x}: the logs have lost their end",
+            self.dbtime
+        );
+        Err(self
+            .overlay
+            .place(JetError::rule(JetErr::DbTimeTooNew, what), page))
+    }
+
+    fn note_newer(&mut self, page: u32, dbtime: u64) {
+        if dbtime > self.newest_page.1 && dbtime < DBTIME_REVERT_FIRST {
+            self.newest_page = (page, dbtime);
+        }
     }
 
     /// `ExtendDB`: the file is at least this long.
@@ -267,6 +291,7 @@ impl RedoPages for ReplayedDatabase {
         }
         if change.dbtime <= dbtime {
             if self.has_future {
+                self.note_newer(page, dbtime);
                 return Ok(Decision::Newer);
             }
             let what = format!(
@@ -301,10 +326,12 @@ impl RedoPages for ReplayedDatabase {
         if !self.has_future {
             return Ok(true);
         }
-        Ok(match self.overlay.page(page)? {
-            FoundPage::Page(found) => found.dbtime() < dbtime || found.dbtime() >= DBTIME_REVERT_FIRST,
-            FoundPage::Blank | FoundPage::BeyondEnd => true,
-        })
+        let found = match self.overlay.page(page)? {
+            FoundPage::Page(found) => found.dbtime(),
+            FoundPage::Blank | FoundPage::BeyondEnd => return Ok(true),
+        };
+        self.note_newer(page, found);
+        Ok(found < dbtime || found >= DBTIME_REVERT_FIRST)
     }
 
     fn page(&mut self, page: u32) -> JetResult<&mut PageBuffer> {

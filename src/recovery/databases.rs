@@ -363,6 +363,7 @@ fn replayed(
         withheld: Withheld::default(),
         has_future: false,
         position: LogPosition::default(),
+        newest_page: (0, 0),
     }
 }
 
