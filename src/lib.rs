@@ -8,7 +8,7 @@
 //! * [`store`]: reading databases: pages, trees, catalog, rows; writing new ones; reading logs;
 //! * [`recovery`]: redo and undo of log records;
 //! * [`backup`]: what can be backed up, and the protocol's state machine;
-//! * [`source`]: the sources: files at rest;
+//! * [`source`]: the sources: files at rest, and their databases as recovery makes them;
 //! * [`verify`]: checks every checksum of files and sets, and whether a set is complete.
 
 pub mod backup;

@@ -21,6 +21,8 @@ use std::time::SystemTime;
 pub enum ManifestKind {
     /// Files that nobody had open. Whether they are complete is not judged.
     AtRest,
+    /// The databases of such files as recovery makes them, without logs.
+    Recovered,
     /// Full and truncated.
     Full,
     /// Full, not truncated.
@@ -48,6 +50,8 @@ impl From<BackupKind> for ManifestKind {
 pub enum BackupMode {
     /// They were at rest.
     AtRest,
+    /// Their logs were replayed.
+    Recovered,
     /// Every database as of one moment each, logs after.
     Frozen,
     /// The published protocol: pages as they were on disk when read, trailer, logs.
@@ -94,6 +98,9 @@ pub struct Manifest {
     /// Every file of the set but the manifest itself.
     #[serde(default)]
     pub files: Vec<ManifestFile>,
+    /// What was replayed, in a recovered view.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovered: Option<ManifestRecovery>,
     /// Generations that belong to the set and were not there, as ranges.
     #[serde(default)]
     pub missing_generations: Vec<LogRange>,
@@ -121,6 +128,38 @@ impl Marks {
     pub fn text(position: LogPosition) -> Option<String> {
         position.is_set().then(|| position.to_string())
     }
+}
+
+/// How the databases of a recovered view came to be.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ManifestRecovery {
+    /// Position of the first record that was read; `None` if nothing was replayed.
+    #[serde(default)]
+    pub start: Option<String>,
+    /// The last generation that was read; `None` if nothing was replayed.
+    #[serde(default)]
+    pub last_generation: Option<u32>,
+    /// Records that were read.
+    #[serde(default)]
+    pub records: u64,
+    /// Changes of pages that were applied.
+    #[serde(default)]
+    pub applied: u64,
+    /// What was taken back.
+    #[serde(default)]
+    pub undone: ManifestUndone,
+    /// What could not be replayed, one sentence each: then what is shown is not what recovery would make.
+    #[serde(default)]
+    pub shortfalls: Vec<String>,
+}
+
+/// What was never committed, and taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ManifestUndone {
+    /// Transactions.
+    pub transactions: u64,
+    /// Their operations.
+    pub operations: u64,
 }
 
 /// A database of the set.
@@ -195,6 +234,7 @@ impl Manifest {
             marks: Marks::default(),
             databases: Vec::new(),
             files: Vec::new(),
+            recovered: None,
             missing_generations: Vec::new(),
             warnings: Vec::new(),
         }

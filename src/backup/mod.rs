@@ -11,7 +11,10 @@ mod source;
 
 pub use findings::{Finding, Findings, Outcome};
 pub use json_name::JsonName;
-pub use manifest::{BackupMode, Manifest, ManifestDatabase, ManifestFile, ManifestKind, Marks};
+pub use manifest::{
+    BackupMode, Manifest, ManifestDatabase, ManifestFile, ManifestKind, ManifestRecovery, ManifestUndone,
+    Marks,
+};
 pub use session::{
     BackupKind, BackupOutcome, BackupSession, Delivered, FileHandle, FileProgress, InstanceState, OpenFile,
     PhaseName,

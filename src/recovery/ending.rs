@@ -70,6 +70,15 @@ pub struct Recovered {
     pub header: Box<DatabaseHeader>,
 }
 
+impl Recovered {
+    /// Whether the file will be another one.
+    pub fn changes(&self) -> bool {
+        self.original.as_deref() != Some(&*self.header)
+            || !self.overlay.changed().is_empty()
+            || self.overlay.is_resized()
+    }
+}
+
 /// A database that stays as it is.
 #[derive(Debug)]
 pub struct Untouched {

@@ -45,7 +45,7 @@ pub use apply::{
 pub use ending::{LogTail, Recovered, Replayed, Untouched};
 pub use files::{InstanceFiles, Places};
 pub use pages::{Decision, PageChange, RedoPages};
-pub use plan::{Options, Plan, Progress};
+pub use plan::{INTERRUPTED, Options, Plan, Progress};
 pub use redo::Counts;
 pub use start::{Start, StartReason};
 pub use undo::Undone;

@@ -15,6 +15,9 @@ use std::path::PathBuf;
 /// Records between two reports of progress.
 const REPORT_EVERY: u64 = 4096;
 
+/// What a replay ends with that somebody stops.
+pub const INTERRUPTED: JetErr = JetErr::ClientRequestToStopJetService;
+
 /// How a recovery is done.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -88,6 +91,18 @@ impl<'f> Plan<'f> {
     /// # Errors
     /// A log, a record or a page that does not fit the others; with `best_effort` only what prevents even a look.
     pub fn replay(&self, progress: &mut dyn FnMut(Progress)) -> JetResult<Replayed> {
+        self.replay_or_stop(&mut |report| {
+            progress(report);
+            Ok(())
+        })
+    }
+
+    /// As [`replay`](Self::replay); stops with the error that `progress` returns, whose `JET_err` should be
+    /// [`INTERRUPTED`].
+    ///
+    /// # Errors
+    /// Those of [`replay`](Self::replay) and of `progress`.
+    pub fn replay_or_stop(&self, progress: &mut dyn FnMut(Progress) -> JetResult<()>) -> JetResult<Replayed> {
         let Some(start) = &self.start else {
             return Ok(Replayed::of_clean(self.files, &self.databases));
         };
@@ -114,7 +129,7 @@ impl<'f> Plan<'f> {
         let logs = start.logs.iter().filter(|log| log.generation <= until).cloned();
         let mut reader = LogReader::new(self.fs, logs).starting_at(start.position);
         if let Err(error) = self.redo(start, &mut reader, &mut redo, progress) {
-            if !self.options.best_effort {
+            if !self.options.best_effort || error.code() == INTERRUPTED {
                 return Err(self.explain(&mut redo, error));
             }
             shortfalls.push(error);
@@ -135,7 +150,7 @@ impl<'f> Plan<'f> {
         start: &Start,
         reader: &mut LogReader<'_>,
         redo: &mut Redo<'f>,
-        progress: &mut dyn FnMut(Progress),
+        progress: &mut dyn FnMut(Progress) -> JetResult<()>,
     ) -> JetResult<()> {
         let until = self.options.until_generation.unwrap_or(u32::MAX);
         let mut report = Progress {
@@ -157,10 +172,10 @@ impl<'f> Plan<'f> {
                 generation = Some(header.generation);
                 report.generation = header.generation;
                 report.log_bytes += header.file_len();
-                progress(report);
+                progress(report)?;
             }
             if !more {
-                progress(report);
+                progress(report)?;
                 return Ok(());
             }
             if let Some(logged) = reader.record()? {
@@ -168,7 +183,7 @@ impl<'f> Plan<'f> {
             }
             report.records += 1;
             if report.records.is_multiple_of(REPORT_EVERY) {
-                progress(report);
+                progress(report)?;
             }
         }
     }

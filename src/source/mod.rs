@@ -1,3 +1,4 @@
-//! What can be backed up: so far files at rest (design section 3).
+//! What can be backed up or shown (design section 3): files at rest, and their databases as recovery makes them.
 
 pub mod at_rest;
+pub mod recovered;

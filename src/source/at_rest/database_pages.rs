@@ -16,10 +16,16 @@ use crate::format::{HeaderCopy, OtherCopy, PageSize};
 /// The pages of one database.
 #[derive(Debug)]
 pub(super) struct DatabasePages {
-    size: PageSize,
+    pages: PageRule,
     judged_len: u64,
     header: HeaderRule,
-    allow_damaged: bool,
+}
+
+/// What happens to a page of a file.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::source) struct PageRule {
+    pub(in crate::source) size: PageSize,
+    pub(in crate::source) allow_damaged: bool,
 }
 
 /// What happens to the two copies of the header.
@@ -40,10 +46,9 @@ impl DatabasePages {
         let in_file = file_len / size.bytes_u64();
         let owned = facts.last_owned_page.map_or(u64::MAX, |last| u64::from(last) + 2);
         DatabasePages {
-            size,
+            pages: PageRule { size, allow_damaged },
             judged_len: owned.min(in_file) * size.bytes_u64(),
             header: HeaderRule::of(facts, allow_damaged),
-            allow_damaged,
         }
     }
 
@@ -62,7 +67,7 @@ impl DatabasePages {
             block.copy_from_slice(good);
         }
         let damage = Damage {
-            offset: index * self.size.bytes_u64(),
+            offset: index * self.pages.size.bytes_u64(),
             page: Some(0),
             code: JetErr::ReadVerifyFailure,
             what: format!(
@@ -72,10 +77,33 @@ impl DatabasePages {
         };
         file.note(&damage, outcome);
     }
+}
 
-    fn damage(&self, index: u64, pgno: u32, what: String) -> Damage {
+impl PageRule {
+    /// Judges a page in place: repairs it, lets it pass, or refuses it.
+    pub(in crate::source) fn judge(self, file: &WatchedFile, pgno: u32, block: &mut [u8]) -> JetResult<()> {
+        match repair_page(block, self.size, pgno) {
+            PageState::Good | PageState::Uninitialised => Ok(()),
+            PageState::Correctable { bit } => {
+                let what = format!("bit {} of byte {} of the page was wrong", bit % 8, bit / 8);
+                file.note(&self.damage(pgno, what), Outcome::Repaired);
+                Ok(())
+            }
+            PageState::Damaged { stored, computed } => {
+                let what = format!("the page's checksum is {stored:#x}, but its bytes give {computed:#x}");
+                let damage = self.damage(pgno, what);
+                if self.allow_damaged {
+                    file.note(&damage, Outcome::ServedDamaged);
+                    return Ok(());
+                }
+                Err(file.refuse(damage))
+            }
+        }
+    }
+
+    fn damage(self, pgno: u32, what: String) -> Damage {
         Damage {
-            offset: index * self.size.bytes_u64(),
+            offset: self.size.offset_of(pgno),
             page: Some(pgno),
             code: JetErr::ReadVerifyFailure,
             what,
@@ -103,7 +131,7 @@ impl HeaderRule {
 
 impl Blocks for DatabasePages {
     fn block_len(&self) -> usize {
-        self.size.bytes()
+        self.pages.size.bytes()
     }
 
     fn judged_len(&self) -> u64 {
@@ -120,22 +148,6 @@ impl Blocks for DatabasePages {
             // A database cannot have that many pages, so none of them is owned.
             Some(Err(_)) => return Ok(()),
         };
-        match repair_page(block, self.size, pgno) {
-            PageState::Good | PageState::Uninitialised => Ok(()),
-            PageState::Correctable { bit } => {
-                let what = format!("bit {} of byte {} of the page was wrong", bit % 8, bit / 8);
-                file.note(&self.damage(index, pgno, what), Outcome::Repaired);
-                Ok(())
-            }
-            PageState::Damaged { stored, computed } => {
-                let what = format!("the page's checksum is {stored:#x}, but its bytes give {computed:#x}");
-                let damage = self.damage(index, pgno, what);
-                if self.allow_damaged {
-                    file.note(&damage, Outcome::ServedDamaged);
-                    return Ok(());
-                }
-                Err(file.refuse(damage))
-            }
-        }
+        self.pages.judge(file, pgno, block)
     }
 }

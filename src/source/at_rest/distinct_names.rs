@@ -7,16 +7,16 @@ use std::os::unix::ffi::OsStrExt;
 
 /// Names given so far.
 #[derive(Debug, Default)]
-pub(super) struct DistinctNames(BTreeSet<OsString>);
+pub(in crate::source) struct DistinctNames(BTreeSet<OsString>);
 
 impl DistinctNames {
     /// Names that jetfs itself shows at the top of a mount.
-    pub(super) fn reserving(names: &[&str]) -> Self {
+    pub(in crate::source) fn reserving(names: &[&str]) -> Self {
         DistinctNames(names.iter().map(OsString::from).collect())
     }
 
     /// `name`, or the first variant of it that is free.
-    pub(super) fn give(&mut self, name: &OsStr) -> OsString {
+    pub(in crate::source) fn give(&mut self, name: &OsStr) -> OsString {
         let mut number = 1u64;
         loop {
             let candidate = if number == 1 {

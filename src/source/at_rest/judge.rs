@@ -303,7 +303,7 @@ fn about(entry: &Entry, code: JetErr, what: impl Into<String>) -> Warning {
 }
 
 /// `generations 0x3, 0x5 to 0x9`; at most the first eight ranges.
-fn in_words(ranges: &[LogRange]) -> String {
+pub(super) fn in_words(ranges: &[LogRange]) -> String {
     const MOST: usize = 8;
     let mut words: Vec<String> = ranges
         .iter()

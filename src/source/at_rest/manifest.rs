@@ -1,6 +1,7 @@
 //! The manifest of files at rest: what lies there, without a judgement. The same files give the same bytes.
 
 use super::inventory::{DatabaseEntry, Entry, Inventory};
+use super::judge::in_words;
 use crate::backup::{BackupMode, JsonName, LogRange, Manifest, ManifestDatabase, ManifestFile, ManifestKind};
 use crate::format::Signature;
 use std::collections::BTreeMap;
@@ -35,6 +36,12 @@ impl Inventory {
         times.max().unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
+    /// Required and committed generations that are not there, for people; `None` if nothing is missing.
+    pub(in crate::source) fn missing_in_words(&self) -> Option<String> {
+        let missing = self.missing_generations();
+        (!missing.is_empty()).then(|| in_words(&missing))
+    }
+
     /// Signatures by the files' names.
     fn signatures(&self) -> BTreeMap<&OsStr, Signature> {
         let databases = self.databases.iter().filter_map(|database| {
@@ -49,7 +56,7 @@ impl Inventory {
     }
 
     /// Required and committed generations that are not there, and gaps in the sequence of the databases.
-    fn missing_generations(&self) -> Vec<LogRange> {
+    pub(in crate::source) fn missing_generations(&self) -> Vec<LogRange> {
         let needed = self.databases.iter();
         let needed = needed.flat_map(|database| {
             database

@@ -20,7 +20,10 @@ mod tests;
 mod verifying_file;
 mod watched_file;
 
+pub(in crate::source) use database_pages::PageRule;
+pub(in crate::source) use distinct_names::DistinctNames;
 pub use inspect::DatabaseFacts;
 pub use inventory::{CheckpointEntry, DatabaseEntry, Entry, Inventory, LogEntry, LogSequence, Warning};
 pub use listing::{AtRestPaths, Ignored, IgnoredReason};
 pub use source::{AtRestOptions, AtRestSource};
+pub(in crate::source) use watched_file::WatchedFile;

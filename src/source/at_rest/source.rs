@@ -135,7 +135,8 @@ impl AtRestSource {
         Some((other, Contents::Other))
     }
 
-    fn watch(&self, entry: &Entry) -> JetResult<WatchedFile> {
+    /// The file of an entry, to be read as long as it does not change.
+    pub(in crate::source) fn watch(&self, entry: &Entry) -> JetResult<WatchedFile> {
         let standing = self.standings.get(&entry.file.name).cloned().unwrap_or_default();
         WatchedFile::open(&*self.fs, entry, &self.findings, &standing)
     }

@@ -21,7 +21,7 @@ pub(super) struct Standing {
 
 /// An open file with what it was when the set was taken.
 #[derive(Debug)]
-pub(super) struct WatchedFile {
+pub(in crate::source) struct WatchedFile {
     file: Arc<dyn File>,
     name: OsString,
     path: PathBuf,
@@ -66,17 +66,17 @@ impl WatchedFile {
         Ok(watched)
     }
 
-    pub(super) fn len(&self) -> u64 {
+    pub(in crate::source) fn len(&self) -> u64 {
         self.stat.len
     }
 
-    pub(super) fn path(&self) -> &PathBuf {
+    pub(in crate::source) fn path(&self) -> &PathBuf {
         &self.path
     }
 
     /// Reads until `buf` is full or the file ends. The file is looked at after reading, so that bytes which changed
     /// meanwhile are not delivered.
-    pub(super) fn read(&self, buf: &mut [u8], offset: u64) -> JetResult<usize> {
+    pub(in crate::source) fn read(&self, buf: &mut [u8], offset: u64) -> JetResult<usize> {
         let rest = usize::try_from(self.len().saturating_sub(offset)).unwrap_or(usize::MAX);
         let count = rest.min(buf.len());
         let wanted = buf.get_mut(..count).unwrap_or_default();
