@@ -48,6 +48,30 @@ impl PageDifferences {
     }
 }
 
+impl PageDifferences {
+    /// Fails the test unless all pages say the same, wherever nodes stand on them.
+    #[track_caller]
+    pub(crate) fn assert_same_contents(&self, what: &str) {
+        assert!(self.compared > 0, "{what}: no pages");
+        assert!(self.logical.is_empty(), "{what}: {self}");
+    }
+
+    /// Passes over pages of which only the dbtime differs, by so much. A checkpoint names the highest dbtime of its own
+    /// time, which no record may tell (log-and-recovery.md section 6.3); without it undo goes on from a lower one.
+    pub(crate) fn pass_over_shifted_dbtimes(&mut self, shift: u64) {
+        let is_shifted = |what: &str| dbtimes_in(what).is_some_and(|(low, high)| low + shift == high);
+        self.logical.retain(|(_, what)| !is_shifted(what));
+    }
+}
+
+/// The dbtimes of a page of which nothing else differs.
+fn dbtimes_in(difference: &str) -> Option<(u64, u64)> {
+    let (_, dbtimes) = difference.split_once(": dbtime 0x")?;
+    let (low, high) = dbtimes.split_once(" and 0x")?;
+    let parse = |text| u64::from_str_radix(text, 16).ok();
+    Some((parse(low)?, parse(high)?))
+}
+
 /// What is expected of unused bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UnusedBytes {
