@@ -16,6 +16,8 @@
 //! and the pages that have them. After 5 the databases need no log any more.
 
 mod database;
+#[cfg(test)]
+mod genuine_tests;
 mod page_journal;
 mod page_runs;
 mod replayed;

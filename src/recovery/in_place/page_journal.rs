@@ -4,9 +4,11 @@
 //! has nothing to begin from. So the new pages become durable here first:
 //!
 //! ```text
-//! 0      512        4096            + page size
-//! | mark | zero …   | header        | number, page | number, page | …
+//! 0      512        + page size
+//! | mark | header   | number, page | number, page | …
 //! ```
+//!
+//! The header lies where no database has one, so that nobody takes the journal for a database.
 //!
 //! The mark, which fits into one sector, is written when all the rest is durable. A journal without it counts for
 //! nothing: no page was overwritten yet. One with it is valid as long as the database still has the header that the
@@ -26,7 +28,7 @@ use std::sync::Arc;
 const SUFFIX: &str = ".jetfs-pages";
 const MAGIC: [u8; 16] = *b"jetfs journal 1\n";
 const MARK_LEN: usize = 512;
-const HEADER_AT: u64 = 4096;
+const HEADER_AT: u64 = MARK_LEN as u64;
 /// The page's number and four zeros.
 const NUMBER_LEN: usize = 8;
 /// Bytes that are written at once, at most.
