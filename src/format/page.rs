@@ -296,6 +296,20 @@ impl<'a> Page<'a> {
         self.node(index)?.child()
     }
 
+    /// The first node that fits, by bisection: those that do not fit must come first. The node count if none does.
+    pub(crate) fn first_where(&self, fits: impl Fn(&Node<'_>) -> bool) -> Result<usize, FormatError> {
+        let (mut low, mut high) = (0, self.node_count());
+        while low < high {
+            let middle = low.midpoint(high);
+            if fits(&self.node(middle)?) {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        Ok(low)
+    }
+
     /// Checks the invariants of section 2.3, all of which the engine itself insists on.
     pub fn check(&self) -> Result<(), FormatError> {
         self.check_flags()?;

@@ -20,6 +20,9 @@ use std::sync::Arc;
 /// The first dbtime of a new database (section 0).
 const FIRST_DBTIME: u64 = 0x40;
 
+/// Why a database is not replayed whose file is not there.
+pub(super) const MISSING: &str = "its file is not there";
+
 /// What the databases of a replay have in common.
 #[derive(Debug, Clone)]
 pub(super) struct Sequence {
@@ -134,7 +137,7 @@ impl<'f> Databases<'f> {
     pub(super) fn attach(&mut self, logged: LoggedAttach, now: Now) -> JetResult<()> {
         let path = self.files.resolve(&logged.path)?;
         let Some(index) = self.find_or_open(&path)? else {
-            self.defer(logged, path, "its file is not there");
+            self.defer(logged, path, MISSING);
             return Ok(());
         };
         let Some(database) = self.all.get_mut(index) else {

@@ -3,7 +3,7 @@
 
 use super::backup_copy::forget_backups;
 use super::database::{ReplayedDatabase, Standing};
-use super::databases::Databases;
+use super::databases::{Databases, Deferred, MISSING};
 use super::files::{InstanceFiles, database_header, open_if_there};
 use super::plan::Options;
 use super::redo::{Counts, LogEnding, Redo};
@@ -141,6 +141,12 @@ impl Ending<'_> {
         if let Err(error) = check_complete(&mut redo, self.start, last_generation) {
             self.forgive(error)?;
         }
+        let deferred: Vec<Deferred> = redo.databases.deferred().cloned().collect();
+        if let Some(missing) = deferred.iter().find(|deferred| deferred.why == MISSING)
+            && !self.options.ignore_missing
+        {
+            self.forgive(missing_database(missing))?;
+        }
         let is_open = redo.databases.attached().next().is_some();
         let (undone, tail) = if is_open || !matches!(redo.ending, LogEnding::Closed(_)) {
             self.undo(&mut redo)?
@@ -158,7 +164,7 @@ impl Ending<'_> {
             tail,
             shortfalls: Vec::new(),
         };
-        self.sort_out(redo.databases, &mut replayed)?;
+        self.sort_out(redo.databases, &deferred, &mut replayed)?;
         replayed.shortfalls = self.shortfalls;
         Ok(replayed)
     }
@@ -225,11 +231,12 @@ impl Ending<'_> {
     }
 
     /// Tells those that were recovered from those that stay as they are, which must not need any log.
-    fn sort_out(&mut self, databases: Databases<'_>, replayed: &mut Replayed) -> JetResult<()> {
-        let deferred: Vec<(PathBuf, &'static str)> = databases
-            .deferred()
-            .map(|deferred| (deferred.path.clone(), deferred.why))
-            .collect();
+    fn sort_out(
+        &mut self,
+        databases: Databases<'_>,
+        deferred: &[Deferred],
+        replayed: &mut Replayed,
+    ) -> JetResult<()> {
         let detached = databases
             .into_all()
             .into_iter()
@@ -243,8 +250,8 @@ impl Ending<'_> {
             if replayed.databases.iter().any(|database| database.path == *path) {
                 continue;
             }
-            let why = deferred.iter().find(|(deferred, _)| deferred == path);
-            match untouched(self.fs, path, self.start, why.map(|(_, why)| *why)) {
+            let why = deferred.iter().find(|deferred| deferred.path == *path);
+            match untouched(self.fs, path, self.start, why.map(|deferred| deferred.why)) {
                 Ok(untouched) => replayed.untouched.push(untouched),
                 Err(error) => self.forgive(error)?,
             }
@@ -300,6 +307,16 @@ fn recovered(database: ReplayedDatabase) -> Recovered {
         original: database.original,
         header: database.header,
     }
+}
+
+/// A database that is attached when the log ends, and that nobody has: it would be lost without a word.
+fn missing_database(missing: &Deferred) -> JetError {
+    let what = format!(
+        "is attached at the end of the log as {}, but is not there",
+        missing.logged.path
+    );
+    let error = JetError::rule(JetErr::AttachedDatabaseMismatch, what).in_file(&missing.path);
+    error.advise("Say where it is with --map OLD=NEW, or leave it out on purpose with --ignore-missing.")
 }
 
 /// A database that no record concerned: it must not need any.

@@ -32,6 +32,8 @@ pub struct Options {
     pub backup_from: Option<u32>,
     /// Replay what can be replayed, and say what could not.
     pub best_effort: bool,
+    /// Leave databases alone that are attached at the end of the log, and whose files are not there.
+    pub ignore_missing: bool,
     /// Stop after this generation.
     pub until_generation: Option<u32>,
     /// Where a new generation is made for what is undone; `None`: after the last record, in the same log.

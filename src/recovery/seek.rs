@@ -61,14 +61,13 @@ fn step(database: &mut ReplayedDatabase, pgno: u32, objid: u32, bookmark: &Bookm
 /// A separator is greater than all that is below it; the empty one of the last child has no bound.
 fn choose_child(page: &Page<'_>, bookmark: &Bookmark) -> Result<Step, FormatError> {
     let count = page.node_count();
-    let index = first_where(page, |node| {
-        node.key_len() == 0 || compare_separator(node, bookmark) == Ordering::Greater
-    })?;
+    let index = page
+        .first_where(|node| node.key_len() == 0 || compare_separator(node, bookmark) == Ordering::Greater)?;
     page.child(index.min(count.saturating_sub(1))).map(Step::Down)
 }
 
 fn find_on_leaf(page: &Page<'_>, bookmark: &Bookmark) -> Result<Step, FormatError> {
-    let index = first_where(page, |node| compare(node, bookmark) != Ordering::Less)?;
+    let index = page.first_where(|node| compare(node, bookmark) != Ordering::Less)?;
     if index >= page.node_count() || compare(&page.node(index)?, bookmark) != Ordering::Equal {
         return Ok(Step::Missing);
     }
@@ -88,18 +87,4 @@ fn compare(node: &Node<'_>, bookmark: &Bookmark) -> Ordering {
 fn compare_separator(node: &Node<'_>, bookmark: &Bookmark) -> Ordering {
     let whole = bookmark.key.iter().chain(&bookmark.data);
     node.prefix.iter().chain(node.suffix).cmp(whole)
-}
-
-/// The first node that fits; those that do not come first. The node count if none does.
-fn first_where(page: &Page<'_>, fits: impl Fn(&Node<'_>) -> bool) -> Result<usize, FormatError> {
-    let (mut low, mut high) = (0, page.node_count());
-    while low < high {
-        let middle = low.midpoint(high);
-        if fits(&page.node(middle)?) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    Ok(low)
 }

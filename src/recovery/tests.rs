@@ -1,6 +1,7 @@
 //! Recovery of genuine sets, page by page against what the genuine engine made of them.
 
 use super::{InstanceFiles, Options, Places, Plan, Replayed};
+use crate::error::JetErr;
 use crate::format::log_record::LogRecord;
 use crate::format::{DbState, LogPosition, Page, PageFlags, PageSize, Verified, VerifiedPage};
 use crate::io::{File, FileSystem, MemoryFileSystem, OpenMode, RealFileSystem};
@@ -20,9 +21,8 @@ fn files_of(directory: &Path) -> InstanceFiles {
     InstanceFiles::find(&RealFileSystem, &places).unwrap()
 }
 
-fn replay(directory: &Path) -> Replayed {
-    let files = files_of(directory);
-    let options = Options {
+fn options() -> Options {
+    Options {
         memory: 64 << 20,
         spill: SpillDirectory {
             fs: Arc::new(RealFileSystem),
@@ -31,10 +31,15 @@ fn replay(directory: &Path) -> Replayed {
         time: None,
         backup_from: None,
         best_effort: false,
+        ignore_missing: false,
         until_generation: None,
         new_generation_in: None,
-    };
-    let plan = Plan::new(&RealFileSystem, &files, options).unwrap();
+    }
+}
+
+fn replay(directory: &Path) -> Replayed {
+    let files = files_of(directory);
+    let plan = Plan::new(&RealFileSystem, &files, options()).unwrap();
     plan.replay(&mut |_| {})
         .unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
 }
@@ -182,6 +187,36 @@ fn the_undo_phase_writes_the_records_that_the_genuine_engine_wrote() {
         }
         assert_eq!(ours.len(), genuine.len(), "{scenario}");
     }
+}
+
+/// A copy of a set, without the files that `drop` names.
+fn copy_without(set: &Path, drop: impl Fn(&str) -> bool) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(set).unwrap().map(Result::unwrap) {
+        let name = entry.file_name();
+        if entry.path().is_file() && !drop(name.to_str().unwrap()) {
+            std::fs::copy(entry.path(), copy.path().join(&name)).unwrap();
+        }
+    }
+    copy
+}
+
+#[test]
+fn a_database_that_is_attached_at_the_end_and_not_there_is_missed() {
+    let Some(set) = crate::genuine_samples::sample("genuine-scenarios/p4096_e8920_circular_dirty") else {
+        return;
+    };
+    let copy = copy_without(&set, |name| name == "test.edb");
+    let files = files_of(copy.path());
+    let plan = Plan::new(&RealFileSystem, &files, options()).unwrap();
+    let error = plan.replay(&mut |_| {}).unwrap_err();
+    assert_eq!(error.code(), JetErr::AttachedDatabaseMismatch);
+    let options = Options {
+        ignore_missing: true,
+        ..options()
+    };
+    let plan = Plan::new(&RealFileSystem, &files, options).unwrap();
+    assert!(plan.replay(&mut |_| {}).unwrap().databases.is_empty());
 }
 
 #[test]

@@ -6,7 +6,7 @@
 
 use super::database::Database;
 use crate::error::{JetErr, JetError, JetResult};
-use crate::format::{FormatError, Node, Page, PageFlags, VerifiedPage};
+use crate::format::{FormatError, Page, PageFlags, VerifiedPage};
 use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
@@ -113,11 +113,11 @@ impl<'d> Tree<'d> {
     pub fn seek(&self, key: &[u8]) -> JetResult<Scan<'d>> {
         let leaf = self.descend(|page| {
             // A separator is greater than all keys below it; the empty one of the last child has no bound.
-            first_where(page, |node| {
-                node.key_len() == 0 || node.compare_key(key) == Ordering::Greater
-            })
+            page.first_where(|node| node.key_len() == 0 || node.compare_key(key) == Ordering::Greater)
         })?;
-        let index = first_where(&self.view(&leaf)?, |node| node.compare_key(key) != Ordering::Less)
+        let index = self
+            .view(&leaf)?
+            .first_where(|node| node.compare_key(key) != Ordering::Less)
             .map_err(|error| self.database.on_page(leaf.pgno(), error))?;
         Ok(Scan::at(*self, leaf, index))
     }
@@ -191,20 +191,6 @@ impl<'d> Tree<'d> {
         self.database
             .place(JetError::rule(JetErr::DatabaseCorrupted, what), pgno)
     }
-}
-
-/// The first node that fits; nodes are sorted, those that do not fit come first. The node count if none does.
-fn first_where(page: &Page<'_>, fits: impl Fn(&Node<'_>) -> bool) -> Result<usize, FormatError> {
-    let (mut low, mut high) = (0, page.node_count());
-    while low < high {
-        let middle = low.midpoint(high);
-        if fits(&page.node(middle)?) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
-    }
-    Ok(low)
 }
 
 /// Nodes of a tree in key order, without deleted ones. Ends after the first error.

@@ -301,17 +301,13 @@ fn moves_existing_lines(record: &Split<'_>) -> bool {
 /// the last one of a level has no key and is greater than all.
 fn pointer_line(page: &PageBuffer, separator: &[u8], child: &Split<'_>) -> JetResult<usize> {
     let view = page.view()?;
-    for line in 0..view.node_count() {
-        let node = view.node(line)?;
-        if node.key_len() == 0 || node.compare_key(separator).is_gt() {
-            check_pointer(page, line, child.page.page)?;
-            return Ok(line);
-        }
+    let line = view.first_where(|node| node.key_len() == 0 || node.compare_key(separator).is_gt())?;
+    if line < view.node_count() {
+        check_pointer(page, line, child.page.page)?;
+        return Ok(line);
     }
-    Err(misfit(
-        page.pgno(),
-        format!("no line of the page points to page {}", child.page.page),
-    ))
+    let what = format!("no line of the page points to page {}", child.page.page);
+    Err(misfit(page.pgno(), what))
 }
 
 /// Checks that a line points where it should.
