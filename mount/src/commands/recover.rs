@@ -77,6 +77,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     base: Option<String>,
 
+    /// Leave databases alone that are attached at the end of the logs and whose files are not there
+    #[arg(long)]
+    ignore_missing: bool,
+
     /// Directory for temporary files, when more changes than memory should hold
     #[arg(long, value_name = "DIR")]
     temp_dir: Option<PathBuf>,
@@ -133,6 +137,7 @@ impl Args {
             time,
             backup_from: None,
             best_effort: false,
+            ignore_missing: self.ignore_missing,
             until_generation: None,
             new_generation_in: None,
         }
