@@ -40,6 +40,25 @@ pub struct Options {
     pub new_generation_in: Option<PathBuf>,
 }
 
+impl Options {
+    /// Bytes of pages that are kept in memory, unless something else is said.
+    pub const MEMORY: usize = 512 << 20;
+
+    /// A recovery of everything, in the same log, that gives the same bytes for the same input.
+    pub fn new(spill: SpillDirectory) -> Self {
+        Options {
+            memory: Self::MEMORY,
+            spill,
+            time: None,
+            backup_from: None,
+            best_effort: false,
+            ignore_missing: false,
+            until_generation: None,
+            new_generation_in: None,
+        }
+    }
+}
+
 /// What a recovery will do.
 #[derive(Debug)]
 pub struct Plan<'f> {

@@ -22,19 +22,10 @@ fn files_of(directory: &Path) -> InstanceFiles {
 }
 
 fn options() -> Options {
-    Options {
-        memory: 64 << 20,
-        spill: SpillDirectory {
-            fs: Arc::new(RealFileSystem),
-            directory: std::env::temp_dir(),
-        },
-        time: None,
-        backup_from: None,
-        best_effort: false,
-        ignore_missing: false,
-        until_generation: None,
-        new_generation_in: None,
-    }
+    Options::new(SpillDirectory {
+        fs: Arc::new(RealFileSystem),
+        directory: std::env::temp_dir(),
+    })
 }
 
 fn replay(directory: &Path) -> Replayed {

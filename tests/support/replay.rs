@@ -27,15 +27,10 @@ pub(crate) fn replay_with_memory(set: &MemorySet, memory: usize) -> JetResult<BT
     let files = InstanceFiles::find(fs.as_ref(), &places)?;
     let options = Options {
         memory,
-        spill: SpillDirectory {
+        ..Options::new(SpillDirectory {
             fs: Arc::clone(&fs),
             directory: SET.into(),
-        },
-        time: None,
-        backup_from: None,
-        best_effort: false,
-        until_generation: None,
-        new_generation_in: None,
+        })
     };
     let replayed = Plan::new(fs.as_ref(), &files, options)?.replay(&mut |_| ());
     let databases = replayed.and_then(|replayed| compose(set, replayed));

@@ -19,9 +19,6 @@ use report::Report;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Bytes of changed pages of each database that are kept in memory; more go to a temporary file.
-const MEMORY: usize = 256 << 20;
-
 /// Replay the logs of a set that was not shut down cleanly, and roll back what was not committed
 #[derive(Debug, clap::Args)]
 #[command(
@@ -128,18 +125,14 @@ impl Args {
     }
 
     fn options(&self, time: Option<LogTime>) -> Options {
+        let spill = SpillDirectory {
+            fs: Arc::new(RealFileSystem),
+            directory: self.temp_dir.clone().unwrap_or_else(std::env::temp_dir),
+        };
         Options {
-            memory: MEMORY,
-            spill: SpillDirectory {
-                fs: Arc::new(RealFileSystem),
-                directory: self.temp_dir.clone().unwrap_or_else(std::env::temp_dir),
-            },
             time,
-            backup_from: None,
-            best_effort: false,
             ignore_missing: self.ignore_missing,
-            until_generation: None,
-            new_generation_in: None,
+            ..Options::new(spill)
         }
     }
 
