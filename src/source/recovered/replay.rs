@@ -149,12 +149,10 @@ fn recovery_options(
     };
     Ok(Options {
         memory: options.memory,
-        spill: options.spill.clone(),
-        time: None,
         backup_from: first_of_backup(inventory),
         best_effort: options.best_effort,
-        until_generation: None,
         new_generation_in: directory.filter(|_| is_old).map(Path::to_path_buf),
+        ..Options::new(options.spill.clone())
     })
 }
 
