@@ -41,15 +41,10 @@ fn recover(fs: &dyn FileSystem) -> JetResult<()> {
     set.finish_interrupted()?;
     let options = Options {
         memory: 64 << 20,
-        spill: SpillDirectory {
+        ..Options::new(SpillDirectory {
             fs: Arc::new(MemoryFileSystem::default()),
             directory: "/".into(),
-        },
-        time: None,
-        backup_from: None,
-        best_effort: false,
-        until_generation: None,
-        new_generation_in: None,
+        })
     };
     let plan = Plan::new(fs, &files, options)?;
     let replayed = plan.replay(&mut |_| ())?;
