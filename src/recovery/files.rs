@@ -1,5 +1,6 @@
 //! The files of an instance that is to be recovered, found by their names (log-and-recovery.md section 1.1).
 
+use super::in_place::is_journal;
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{BOTH_COPIES_LEN, LogTime};
 use crate::format::{DatabaseHeader, LogHeader, choose_copy, has_database_magic};
@@ -128,7 +129,8 @@ impl Found {
                 NameKind::TempLog { base } => self.next.push((base, path)),
                 NameKind::Checkpoint { base } => self.checkpoints.push((base, path)),
                 NameKind::Other { like_a_database } => {
-                    if like_a_database || is_database(fs, &path) {
+                    // What an interrupted recovery left begins as its database does.
+                    if !is_journal(&path) && (like_a_database || is_database(fs, &path)) {
                         self.databases.push(path);
                     }
                 }

@@ -30,6 +30,7 @@ use crate::io::{Clock, File, FileSystem};
 use crate::store::log_writer::LogWrites;
 use crate::store::{open_exclusively, read_database_header, write_checkpoint, write_checkpoint_to};
 use page_journal::PageJournal;
+pub(super) use page_journal::is_journal;
 pub use replayed::Writable;
 use std::collections::BTreeMap;
 use std::io;

@@ -26,6 +26,11 @@ use std::sync::Arc;
 
 /// Behind the name of the database.
 const SUFFIX: &str = ".jetfs-pages";
+
+/// Whether a file is such a journal, by its name.
+pub(in crate::recovery) fn is_journal(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(SUFFIX.as_bytes())
+}
 const MAGIC: [u8; 16] = *b"jetfs journal 1\n";
 const MARK_LEN: usize = 512;
 const HEADER_AT: u64 = MARK_LEN as u64;
