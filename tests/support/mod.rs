@@ -20,7 +20,7 @@ pub(crate) use damage::{Bits, flip_bit, overwrite, seeded};
 pub(crate) use journal::Journal;
 pub(crate) use memory_set::{MemorySet, SET, open_in_memory, path_of};
 pub(crate) use mount::{Mount, MountOptions};
-pub(crate) use replay::{replay, replay_with_memory};
+pub(crate) use replay::{recover_in_place, replay, replay_with_memory};
 pub(crate) use row_text::{assert_index_entries_are_those_in, assert_rows_are_those_in};
 pub(crate) use same_pages::{PageDifferences, UnusedBytes, compare_pages};
 pub(crate) use same_rows::row_differences;

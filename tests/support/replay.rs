@@ -2,11 +2,12 @@
 
 use super::memory_set::{MemorySet, SET};
 use jetfs::JetResult;
-use jetfs::io::FileSystem;
+use jetfs::io::{FileSystem, SettableClock};
+use jetfs::recovery::in_place::{Durability, LockedSet, Writable};
 use jetfs::recovery::{InstanceFiles, Options, Places, Plan, Replayed};
 use jetfs::store::{FoundPage, SpillDirectory};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Bytes of pages that a replay keeps in memory.
@@ -25,13 +26,7 @@ pub(crate) fn replay_with_memory(set: &MemorySet, memory: usize) -> JetResult<BT
         ..Places::default()
     };
     let files = InstanceFiles::find(fs.as_ref(), &places)?;
-    let options = Options {
-        memory,
-        ..Options::new(SpillDirectory {
-            fs: Arc::clone(&fs),
-            directory: SET.into(),
-        })
-    };
+    let options = options(&fs, memory);
     let replayed = Plan::new(fs.as_ref(), &files, options)?.replay(&mut |_| ());
     let databases = replayed.and_then(|replayed| compose(set, replayed));
     assert!(
@@ -77,4 +72,37 @@ fn compose(set: &MemorySet, replayed: Replayed) -> JetResult<BTreeMap<String, Ve
 
 fn name_of(path: &Path) -> String {
     path.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+fn options(fs: &Arc<dyn FileSystem>, memory: usize) -> Options {
+    Options {
+        memory,
+        ..Options::new(SpillDirectory {
+            fs: Arc::clone(fs),
+            directory: SET.into(),
+        })
+    }
+}
+
+/// Recovers the set in a file system where it lies, as `jetfs recover` does.
+pub(crate) fn recover_in_place(fs: &Arc<dyn FileSystem>) -> JetResult<()> {
+    let places = Places {
+        logs: SET.into(),
+        ..Places::default()
+    };
+    let files = InstanceFiles::find(fs.as_ref(), &places)?;
+    let paths = files.databases.iter().chain(&files.checkpoint);
+    let mut set = LockedSet::lock(fs.as_ref(), paths.map(PathBuf::as_path))?;
+    set.finish_interrupted()?;
+    let plan = Plan::new(fs.as_ref(), &files, options(fs, MEMORY))?;
+    let replayed = plan.replay(&mut |_| ())?;
+    let Some(start) = &plan.start else {
+        return Ok(());
+    };
+    let writable = Writable::new(fs.as_ref(), &files, start, replayed)?;
+    if writable.is_empty() {
+        return Ok(());
+    }
+    let clock = SettableClock::default();
+    writable.write(&mut set, Durability::InPlace, &clock, &mut |_| ())
 }
