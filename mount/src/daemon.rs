@@ -39,19 +39,54 @@ pub(crate) struct Ready {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Mounts and serves until the end; `ready` is called once the mount answers.
+/// How far the replay of the logs is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Replaying {
+    /// The generation that is read.
+    pub(crate) generation: u32,
+    /// The last one.
+    pub(crate) last: u32,
+    /// Bytes of logs that were read.
+    pub(crate) log_bytes: u64,
+    /// Bytes of logs in all.
+    pub(crate) total_bytes: u64,
+}
+
+/// Who waits until the mount answers.
+pub(crate) trait Waiting {
+    /// Hears how far the replay is.
+    ///
+    /// # Errors
+    /// Nobody waits any more.
+    fn replaying(&mut self, progress: Replaying) -> Result<()>;
+
+    /// Hears that the mount answers.
+    ///
+    /// # Errors
+    /// Nobody waits any more.
+    fn ready(&mut self, ready: &Ready) -> Result<()>;
+}
+
+/// Mounts and serves until the end; `waiting` hears once the mount answers.
 ///
 /// # Errors
 /// The source cannot be shown, or the system does not mount.
-pub(crate) fn serve(request: &MountRequest, ready: impl FnOnce(&Ready) -> Result<()>) -> Result<Outcome> {
+pub(crate) fn serve(request: &MountRequest, waiting: &mut dyn Waiting) -> Result<Outcome> {
     let (sender, events) = channel();
     listen_to_signals(sender.clone())?;
     raise_file_limit();
-    let source = open_source(request)?;
+    let source = open_source(request, &mut |progress| {
+        if events.try_recv() == Ok(Event::Terminate) {
+            anyhow::bail!("interrupted");
+        }
+        waiting.replaying(progress)
+    })?;
     let tree = Arc::new(begin(source)?);
     let result = mount(request, &tree, sender).and_then(|mount| {
         let mut state = State::of_this_process(request.mount_point(), shown_sources(request));
-        let announced = state.write().and_then(|()| ready(&announcement(request, &tree)));
+        let announced = state
+            .write()
+            .and_then(|()| waiting.ready(&announcement(request, &tree)));
         if let Err(error) = announced {
             let _ = mount_table::unmount(request.mount_point(), true);
             return Err(error);
@@ -212,6 +247,8 @@ fn end(tree: &Tree, aborted: bool) -> Outcome {
         EndGrbit::NORMAL
     };
     let ended = tree.session().end_with(grbit.bits());
+    let view = tree.is_recovered_view();
+    let what = if view { "the recovered view ended" } else { "ended" };
     let (exit, mut summary) = match ended {
         Err(error) => (
             Exit::of_jet_err(error.code()),
@@ -220,9 +257,9 @@ fn end(tree: &Tree, aborted: bool) -> Outcome {
         Ok(()) if aborted => (Exit::Incomplete, "aborted: files were open".into()),
         Ok(()) if refused > 0 => (
             Exit::Damaged,
-            format!("ended; {refused} damaged places were refused"),
+            format!("{what}; {refused} damaged places were refused"),
         ),
-        Ok(()) => (Exit::Done, "ended".into()),
+        Ok(()) => (Exit::Done, what.into()),
     };
     if repaired > 0 {
         summary.push_str(&format!(

@@ -1,7 +1,7 @@
-//! Starting the mount process in the background: the request goes in through its stdin, one report comes out of its
-//! stdout, when the mount answers or cannot.
+//! Starting the mount process in the background: the request goes in through its stdin, reports come out of its stdout:
+//! how far the replay of logs is, and then one, when the mount answers or cannot.
 
-use crate::daemon::Ready;
+use crate::daemon::{Ready, Replaying, Waiting};
 use crate::exit::{Exit, Failure, advice_of};
 use crate::output::one_line;
 use crate::request::MountRequest;
@@ -12,11 +12,16 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
-/// What the mount process says once.
+/// Time between two reports about the replay.
+const REPORT_EVERY: Duration = Duration::from_millis(100);
+
+/// What the mount process says, a line each; after `Ready` or `Failed` nothing more.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Report {
+    Replaying(Replaying),
     Ready(Ready),
     Failed {
         exit: Exit,
@@ -25,11 +30,16 @@ enum Report {
     },
 }
 
-/// Starts the mount process with `arguments` and waits until the mount answers.
+/// Starts the mount process with `arguments` and waits until the mount answers; `replaying` hears of the replay. If
+/// the caller dies meanwhile, the mount process notices and ends without a mount.
 ///
 /// # Errors
 /// What the mount process says, with its exit code; or that it ended without a word.
-pub(crate) fn in_background(request: &MountRequest, arguments: &[OsString]) -> Result<Ready> {
+pub(crate) fn in_background(
+    request: &MountRequest,
+    arguments: &[OsString],
+    replaying: &mut dyn FnMut(Replaying),
+) -> Result<Ready> {
     let mut child = Command::new(std::env::current_exe().context("cannot find the program itself")?)
         .args(arguments)
         .stdin(Stdio::piped())
@@ -40,28 +50,31 @@ pub(crate) fn in_background(request: &MountRequest, arguments: &[OsString]) -> R
         serde_json::to_writer(&stdin, request)?;
         stdin.flush()?;
     }
-    match read_report(&mut child)? {
-        Report::Ready(ready) => Ok(ready),
-        Report::Failed {
-            exit,
-            message,
-            advice,
-        } => {
-            let failure = Failure::new(exit, message);
-            Err(match advice {
-                Some(advice) => failure.advise(advice),
-                None => failure,
+    let stdout = child.stdout.take().context("the mount process has no stdout")?;
+    let mut reports = BufReader::new(stdout);
+    loop {
+        match read_report(&mut child, &mut reports)? {
+            Report::Replaying(progress) => replaying(progress),
+            Report::Ready(ready) => return Ok(ready),
+            Report::Failed {
+                exit,
+                message,
+                advice,
+            } => {
+                let failure = Failure::new(exit, message);
+                return Err(match advice {
+                    Some(advice) => failure.advise(advice),
+                    None => failure,
+                }
+                .into());
             }
-            .into())
         }
     }
 }
 
-fn read_report(child: &mut Child) -> Result<Report> {
+fn read_report(child: &mut Child, reports: &mut impl BufRead) -> Result<Report> {
     let mut line = String::new();
-    if let Some(stdout) = child.stdout.take() {
-        BufReader::new(stdout).read_line(&mut line)?;
-    }
+    reports.read_line(&mut line)?;
     if line.is_empty() {
         let status = child.wait()?;
         anyhow::bail!("the mount process ended before the mount was there ({status})");
@@ -71,7 +84,10 @@ fn read_report(child: &mut Child) -> Result<Report> {
 
 /// The mount process's end of the conversation.
 #[derive(Debug)]
-pub(crate) struct Launched(());
+pub(crate) struct Launched {
+    /// When it last said how far the replay is.
+    reported: Option<Instant>,
+}
 
 impl Launched {
     /// Leaves the launcher's session and directory, and reads what is to be mounted.
@@ -83,20 +99,7 @@ impl Launched {
         // Fails only for the leader of a process group: then nobody has to be left.
         let _ = setsid();
         std::env::set_current_dir("/")?;
-        Ok((Launched(()), request))
-    }
-
-    /// Tells the launcher that the mount answers, and lets go of its terminal.
-    ///
-    /// # Errors
-    /// The launcher is gone.
-    pub(crate) fn ready(&self, ready: &Ready) -> Result<()> {
-        say(&Report::Ready(ready.clone())).context("the launcher is gone")?;
-        let null = File::options().read(true).write(true).open("/dev/null")?;
-        dup2_stdin(&null)?;
-        dup2_stdout(&null)?;
-        dup2_stderr(&null)?;
-        Ok(())
+        Ok((Launched { reported: None }, request))
     }
 
     /// Tells the launcher why there is no mount. After [`ready`](Self::ready) nobody listens any more.
@@ -106,6 +109,30 @@ impl Launched {
             message: one_line(error),
             advice: advice_of(error).map(str::to_owned),
         });
+    }
+}
+
+impl Waiting for Launched {
+    /// Not more often than a person can see.
+    fn replaying(&mut self, progress: Replaying) -> Result<()> {
+        if self
+            .reported
+            .is_some_and(|reported| reported.elapsed() < REPORT_EVERY)
+        {
+            return Ok(());
+        }
+        self.reported = Some(Instant::now());
+        say(&Report::Replaying(progress)).context("the launcher is gone")
+    }
+
+    /// Tells the launcher that the mount answers, and lets go of its terminal.
+    fn ready(&mut self, ready: &Ready) -> Result<()> {
+        say(&Report::Ready(ready.clone())).context("the launcher is gone")?;
+        let null = File::options().read(true).write(true).open("/dev/null")?;
+        dup2_stdin(&null)?;
+        dup2_stdout(&null)?;
+        dup2_stderr(&null)?;
+        Ok(())
     }
 }
 

@@ -13,6 +13,7 @@ mod logging;
 mod mount_helper;
 mod mount_point;
 mod mount_table;
+mod opened_recovery;
 mod opened_source;
 mod output;
 mod request;

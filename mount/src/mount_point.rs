@@ -80,6 +80,29 @@ pub(crate) fn check_overlap(
     Ok(())
 }
 
+/// Temporary files must not be written to a source.
+///
+/// # Errors
+/// `directory` lies in a directory of `inputs`.
+pub(crate) fn check_temp_dir(directory: &Path, inputs: impl Iterator<Item = PathBuf>) -> Result<(), Failure> {
+    let Ok(directory) = fs::canonicalize(directory) else {
+        let shown = directory.display();
+        return Err(
+            Failure::refused(format!("{shown}, for temporary files, is not there"))
+                .advise("Name another directory with --temp-dir."),
+        );
+    };
+    for input in inputs {
+        if fs::canonicalize(&input).is_ok_and(|real| directory.starts_with(real)) {
+            let (shown, source) = (directory.display(), input.display());
+            let what =
+                format!("{shown}, for temporary files, lies in the source {source}, which is not written to");
+            return Err(Failure::refused(what).advise("Name another directory with --temp-dir."));
+        }
+    }
+    Ok(())
+}
+
 /// Whether this system and this user can mount FUSE file systems at all.
 ///
 /// # Errors

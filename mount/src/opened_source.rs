@@ -1,5 +1,7 @@
 //! From a request to a source, and what is known about it as a whole.
 
+use crate::daemon::Replaying;
+use crate::opened_recovery;
 use crate::request::MountRequest;
 use crate::tree::{About, Text};
 use anyhow::{Context, Result};
@@ -22,11 +24,15 @@ pub(crate) struct OpenedSource {
     pub(crate) about: About,
 }
 
-/// Opens what is to be mounted.
+/// Opens what is to be mounted; for a recovered view its logs are replayed, and `replaying`, which may stop that, hears
+/// of it.
 ///
 /// # Errors
-/// There are no ESE files, or one of the given paths cannot be looked at.
-pub(crate) fn open_source(request: &MountRequest) -> Result<OpenedSource> {
+/// There are no ESE files, or one of the given paths cannot be looked at; recovery is impossible, or was stopped.
+pub(crate) fn open_source(
+    request: &MountRequest,
+    replaying: &mut dyn FnMut(Replaying) -> Result<()>,
+) -> Result<OpenedSource> {
     let sources: Vec<PathBuf> = request.sources.iter().map(PathBuf::from).collect();
     let paths = AtRestPaths {
         sources: sources.clone(),
@@ -34,6 +40,9 @@ pub(crate) fn open_source(request: &MountRequest) -> Result<OpenedSource> {
         system_dir: request.system_dir.as_ref().map(PathBuf::from),
         databases: request.databases.iter().map(PathBuf::from).collect(),
     };
+    if let Some(recovery) = &request.recovered {
+        return opened_recovery::open(request, recovery, &paths, replaying);
+    }
     let options = AtRestOptions {
         lock: !request.no_lock,
         allow_damaged: request.allow_damaged,
@@ -71,11 +80,12 @@ fn about(request: &MountRequest, sources: &[PathBuf], inventory: &Inventory) -> 
         ignored,
         manifest,
         trust_source: request.trust_source,
+        recovery: None,
     })
 }
 
 /// The canonical paths of everything that was given, separated as in PATH: the backup's identity.
-fn identity(request: &MountRequest) -> Result<PathBuf> {
+pub(crate) fn identity(request: &MountRequest) -> Result<PathBuf> {
     let mut joined = Vec::new();
     for input in request.inputs() {
         let canonical = fs::canonicalize(&input).with_context(|| input.display().to_string())?;

@@ -31,6 +31,23 @@ pub(crate) struct MountRequest {
     pub(crate) trust_source: bool,
     /// Whether the source is not locked.
     pub(crate) no_lock: bool,
+    /// Whether the databases are shown as recovery makes them, and how that is done.
+    pub(crate) recovered: Option<RecoveryRequest>,
+}
+
+/// How a recovered view is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RecoveryRequest {
+    /// Whether what can be replayed is shown where recovery is impossible.
+    pub(crate) best_effort: bool,
+    /// Whether databases may be missing that are attached at the end of the logs.
+    pub(crate) ignore_missing: bool,
+    /// What databases of the logs are now.
+    pub(crate) map: Vec<(String, OsString)>,
+    /// Bytes of changed pages of each database that are kept in memory.
+    pub(crate) memory: usize,
+    /// Where the other changed pages go.
+    pub(crate) temp_dir: OsString,
 }
 
 impl MountRequest {

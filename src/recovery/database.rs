@@ -93,6 +93,12 @@ impl ReplayedDatabase {
         Err(self.overlay.place(error, page))
     }
 
+    /// With best effort: what is not explained is told, and then no longer in the way.
+    pub(super) fn forget_doubts(&mut self) {
+        self.withheld = Withheld::default();
+        self.newest_page = (0, 0);
+    }
+
     /// No page may be newer than all records. The log of a page is durable before the page is written (section 5.2): if
     /// it is not there, the logs have lost their end, and other pages that it would have changed are too old.
     fn check_newest_page(&self) -> JetResult<()> {

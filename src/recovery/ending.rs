@@ -138,6 +138,9 @@ impl Ending<'_> {
     /// Logs that a database needs are missing, a page is not explained, an operation cannot be undone.
     pub(super) fn finish(mut self, mut redo: Redo<'_>) -> JetResult<Replayed> {
         let last_generation = redo.now.position.generation;
+        if self.options.best_effort {
+            self.note_doubts(&mut redo);
+        }
         if let Err(error) = check_complete(&mut redo, self.start, last_generation) {
             self.forgive(error)?;
         }
@@ -167,6 +170,16 @@ impl Ending<'_> {
         self.sort_out(redo.databases, &deferred, &mut replayed)?;
         replayed.shortfalls = self.shortfalls;
         Ok(replayed)
+    }
+
+    /// Takes note of the pages that no record explains, which would otherwise keep a database from being clean.
+    fn note_doubts(&mut self, redo: &mut Redo<'_>) {
+        for database in redo.databases.attached() {
+            if let Err(error) = database.check_explained() {
+                self.shortfalls.push(error);
+                database.forget_doubts();
+            }
+        }
     }
 
     /// The undo phase, and the records that end the run (section 6.8, steps 4 to 6).

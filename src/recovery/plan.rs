@@ -94,7 +94,7 @@ impl<'f> Plan<'f> {
     /// (`JET_errDatabaseDirtyShutdown`).
     pub fn new(fs: &'f dyn FileSystem, files: &'f InstanceFiles, options: Options) -> JetResult<Plan<'f>> {
         let databases = start::database_headers(fs, files);
-        let start = start::find(fs, files, &databases, options.backup_from)?;
+        let start = start::find(fs, files, &databases, &options)?;
         if start.is_none() && !options.best_effort {
             check_clean_without_logs(&databases)?;
         }

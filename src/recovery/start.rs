@@ -2,6 +2,7 @@
 
 use super::attach::LoggedAttach;
 use super::files::{InstanceFiles, database_header, log_header, open_if_there};
+use super::plan::Options;
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{
     AttachList, Checkpoint, DatabaseHeader, LogHeader, LogPosition, LogVersion, PageSize, Signature,
@@ -59,7 +60,7 @@ impl fmt::Display for StartReason {
     }
 }
 
-/// Finds the start; `None` if there are no logs at all. With `hard`, the first log of a backup set.
+/// Finds the start; `None` if there are no logs at all. Of a backup set it is the first log.
 ///
 /// # Errors
 /// A log that must be there is not (`JET_errMissingLogFile`, `JET_errMissingPreviousLogFile`), or cannot be read.
@@ -67,12 +68,13 @@ pub(super) fn find(
     fs: &dyn FileSystem,
     files: &InstanceFiles,
     headers: &[(PathBuf, DatabaseHeader)],
-    hard: Option<u32>,
+    options: &Options,
 ) -> JetResult<Option<Start>> {
+    let hard = options.backup_from;
     let Some((_, newest)) = files.logs.last_key_value() else {
         return Ok(None);
     };
-    if files.current.is_none() && files.next.is_none() && hard.is_none() {
+    if files.current.is_none() && files.next.is_none() && hard.is_none() && !options.best_effort {
         let what = format!(
             "{}.log, the current log, is missing, while archived logs up to {:#x} are there",
             files.base, newest.generation

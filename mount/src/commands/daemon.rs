@@ -17,8 +17,8 @@ pub(crate) struct Args {
 impl Args {
     /// Serves until the end.
     pub(crate) fn run(self) -> Result<Exit> {
-        let (launcher, request) = Launched::detach()?;
-        match daemon::serve(&request, |ready| launcher.ready(ready)) {
+        let (mut launcher, request) = Launched::detach()?;
+        match daemon::serve(&request, &mut launcher) {
             Ok(outcome) => Ok(outcome.exit),
             Err(error) => {
                 launcher.failed(&error);

@@ -1,12 +1,15 @@
 //! `jetfs mount`.
 
+use super::recover::progress::Bar;
+use crate::daemon::{Ready, Replaying, Waiting};
 use crate::exit::{Exit, Failure};
 use crate::launch;
 use crate::mount_point;
 use crate::output::Output;
-use crate::request::MountRequest;
+use crate::request::{MountRequest, RecoveryRequest};
 use crate::{daemon, systemd};
 use anyhow::Result;
+use jetfs::recovery::Options;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf, absolute};
 
@@ -22,6 +25,10 @@ MOUNTPOINT byte for byte; backup.json describes the set; .jetfs/status.json (not
 and what was found. A page with one flipped bit is repaired in the returned data and reported; a worse one gives its
 reader EIO. The source is never written to.
 
+With --recovered only databases appear, as plain clean files, as they will be after recovery: logs are replayed and
+open transactions undone in memory. SOURCE may also be a backup set, or a full one and its incrementals. Where logs are
+missing or damaged the mount is refused; with --best-effort it shows what can be replayed.
+
 Returns when the mount answers, or says why it cannot. A mount process stays until `jetfs umount`.",
     after_help = "\
 Examples:
@@ -29,9 +36,12 @@ Examples:
   jetfs mount SRUDB.dat /mnt/srum                      # a single file
   jetfs mount /data/db --log-dir /data/logs /mnt/b     # logs elsewhere
   jetfs mount -o allow_other,mode=444 /srv/ad /mnt/b   # others may read
-  mount -t fuse.jetfs /srv/ad /mnt/b                   # from mount(8) and fstab
+  jetfs mount --recovered /evidence/srum /mnt/srum     # replay the logs of a dirty set, without touching it
+  jetfs mount --recovered /backup/full /backup/inc /mnt/b   # browse a backup without a restore
+  mount -t fuse.jetfs /srv/ad /mnt/b -o recovered      # from mount(8) and fstab
 
-Exit codes: 0 mounted; 3 refused; 4 the mount point or the source is in use; 6 a header is damaged in both copies."
+Exit codes: 0 mounted; 3 refused (also: logs are missing); 4 the mount point or the source is in use; 6 a header is
+damaged in both copies, or what must be replayed is damaged."
 )]
 pub(crate) struct Args {
     /// Directories or files to show, then the directory to show them in
@@ -79,6 +89,32 @@ pub(crate) struct Args {
     #[arg(long)]
     no_lock: bool,
 
+    /// Show the databases as they will be after recovery: their logs are replayed in memory, and what was never
+    /// committed is undone; backup sets too
+    #[arg(long, conflicts_with = "trust_source")]
+    recovered: bool,
+
+    /// With --recovered: where logs are missing or damaged, show what can be replayed, and say what is not there
+    #[arg(long)]
+    best_effort: bool,
+
+    /// With --recovered: the database that the logs call OLD is NEW (may be given several times)
+    #[arg(long, value_name = "OLD=NEW", value_parser = parse_map)]
+    map: Vec<(String, PathBuf)>,
+
+    /// With --recovered: leave databases out that are attached at the end of the logs and whose files are not there
+    #[arg(long)]
+    ignore_missing: bool,
+
+    /// With --recovered: bytes of changed pages of each database that are kept in memory (K, M, G may follow); more go
+    /// to a temporary file [default: 512M]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    memory: Option<usize>,
+
+    /// With --recovered: directory of temporary files [default: the system's]
+    #[arg(long, value_name = "DIR")]
+    temp_dir: Option<PathBuf>,
+
     /// Stay in the foreground (for systemd; says READY to NOTIFY_SOCKET)
     #[arg(long)]
     foreground: bool,
@@ -104,15 +140,20 @@ impl Args {
         }
         let request = self.request()?;
         if self.foreground {
-            let outcome = daemon::serve(&request, |ready| {
-                self.announce(ready, output)?;
-                systemd::notify_ready();
-                Ok(())
-            })?;
+            let mut waiting = Foreground {
+                args: &self,
+                output,
+                bar: ReplayBar::default(),
+            };
+            let outcome = daemon::serve(&request, &mut waiting)?;
             output.note(&outcome.summary);
             return Ok(outcome.exit);
         }
-        let ready = launch::in_background(&request, &self.daemon_arguments(filter))?;
+        let mut bar = ReplayBar::default();
+        let arguments = self.daemon_arguments(filter);
+        let ready = launch::in_background(&request, &arguments, &mut |progress| bar.show(progress));
+        bar.finish();
+        let ready = ready?;
         self.announce(&ready, output)?;
         Ok(Exit::Done)
     }
@@ -146,7 +187,7 @@ impl Args {
             mount_point: mount_point.clone().into(),
             log_dir: self.log_dir.as_deref().map(absolute_string).transpose()?,
             system_dir: self.system_dir.as_deref().map(absolute_string).transpose()?,
-            databases: all_absolute(&self.database)?,
+            databases: self.databases()?,
             allow_other: self.allow_other,
             uid: self.uid,
             gid: self.gid,
@@ -154,10 +195,54 @@ impl Args {
             allow_damaged: self.allow_damaged,
             trust_source: self.trust_source,
             no_lock: self.no_lock,
+            recovered: self.recovery()?,
         };
         mount_point::check_overlap(&mount_point, request.inputs())?;
+        if let Some(recovery) = &request.recovered {
+            mount_point::check_temp_dir(Path::new(&recovery.temp_dir), request.inputs())?;
+        }
         mount_point::check_fuse()?;
         Ok(request)
+    }
+
+    /// Databases that were named, alone or in a map.
+    fn databases(&self) -> Result<Vec<OsString>> {
+        let mapped = self.map.iter().map(|(_, new)| new);
+        let named = self.database.iter().chain(mapped);
+        named.map(|path| absolute_string(path)).collect()
+    }
+
+    /// How the recovered view is made, if one is asked for.
+    fn recovery(&self) -> Result<Option<RecoveryRequest>> {
+        let needless = [
+            (self.best_effort, "--best-effort"),
+            (self.ignore_missing, "--ignore-missing"),
+            (!self.map.is_empty(), "--map"),
+            (self.memory.is_some(), "--memory"),
+            (self.temp_dir.is_some(), "--temp-dir"),
+        ];
+        if !self.recovered {
+            let given = needless.into_iter().find(|(is_given, _)| *is_given);
+            return given.map_or(Ok(None), |(_, name)| {
+                Err(Failure::new(Exit::Usage, format!("{name} needs --recovered")).into())
+            });
+        }
+        if self.trust_source {
+            let what = "--trust-source and --recovered exclude each other";
+            return Err(Failure::new(Exit::Usage, what).into());
+        }
+        let map = self
+            .map
+            .iter()
+            .map(|(old, new)| Ok((old.clone(), absolute_string(new)?)));
+        let temp_dir = self.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
+        Ok(Some(RecoveryRequest {
+            best_effort: self.best_effort,
+            ignore_missing: self.ignore_missing,
+            map: map.collect::<Result<_>>()?,
+            memory: self.memory.unwrap_or(Options::MEMORY),
+            temp_dir: absolute_string(&temp_dir)?,
+        }))
     }
 
     fn daemon_arguments(&self, filter: &str) -> Vec<OsString> {
@@ -191,6 +276,15 @@ impl Args {
             "allow_damaged" => self.allow_damaged = true,
             "trust_source" => self.trust_source = true,
             "no_lock" => self.no_lock = true,
+            "recovered" => self.recovered = true,
+            "best_effort" => self.best_effort = true,
+            "ignore_missing" => self.ignore_missing = true,
+            "map" => {
+                let parsed = parse_map(value).map_err(|_| unknown_option(&text))?;
+                self.map.push(parsed);
+            }
+            "memory" => self.memory = Some(parse_bytes(value).map_err(|_| unknown_option(&text))?),
+            "temp_dir" => self.temp_dir = Some(path()),
             "uid" => self.uid = Some(number()?),
             "gid" => self.gid = Some(number()?),
             "mode" => self.mode = Some(parse_mode(value).map_err(|_| unknown_option(&text))?),
@@ -233,6 +327,44 @@ impl Args {
     }
 }
 
+/// Waits in the same process.
+struct Foreground<'a> {
+    args: &'a Args,
+    output: &'a Output,
+    bar: ReplayBar,
+}
+
+impl Waiting for Foreground<'_> {
+    fn replaying(&mut self, progress: Replaying) -> Result<()> {
+        self.bar.show(progress);
+        Ok(())
+    }
+
+    fn ready(&mut self, ready: &Ready) -> Result<()> {
+        self.bar.finish();
+        self.args.announce(ready, self.output)?;
+        systemd::notify_ready();
+        Ok(())
+    }
+}
+
+/// How far the replay is, on the terminal; there from the first report on.
+#[derive(Default)]
+struct ReplayBar(Option<Bar>);
+
+impl ReplayBar {
+    fn show(&mut self, progress: Replaying) {
+        let bar = self.0.get_or_insert_with(|| Bar::of_logs(progress.total_bytes));
+        bar.at(progress.generation, progress.last, progress.log_bytes);
+    }
+
+    fn finish(&mut self) {
+        if let Some(bar) = self.0.take() {
+            bar.finish();
+        }
+    }
+}
+
 fn unknown_option(option: &str) -> Failure {
     Failure::new(Exit::Usage, format!("-o {option}: not an option of jetfs mount"))
         .advise("`jetfs mount --help` lists the options; in -o they are written with `_`.")
@@ -244,6 +376,25 @@ fn absolute_string(path: &Path) -> Result<OsString> {
 
 fn all_absolute(paths: &[PathBuf]) -> Result<Vec<OsString>> {
     paths.iter().map(|path| absolute_string(path)).collect()
+}
+
+/// `OLD=NEW`
+fn parse_map(text: &str) -> Result<(String, PathBuf), String> {
+    let (old, new) = text.split_once('=').ok_or("OLD=NEW is wanted")?;
+    Ok((old.to_owned(), new.into()))
+}
+
+/// A number of bytes: `4096`, `512M`.
+fn parse_bytes(text: &str) -> Result<usize, String> {
+    let (digits, shift) = match text.as_bytes().last() {
+        Some(b'K' | b'k') => (text.len() - 1, 10),
+        Some(b'M' | b'm') => (text.len() - 1, 20),
+        Some(b'G' | b'g') => (text.len() - 1, 30),
+        _ => (text.len(), 0),
+    };
+    let number = text.get(..digits).and_then(|digits| digits.parse::<usize>().ok());
+    let bytes = number.and_then(|number| number.checked_mul(1 << shift));
+    bytes.ok_or_else(|| "a number of bytes such as 512M".to_owned())
 }
 
 fn parse_mode(text: &str) -> Result<u16, String> {

@@ -1,7 +1,7 @@
 //! `jetfs recover`.
 
 mod copy;
-mod progress;
+pub(super) mod progress;
 mod report;
 
 use crate::exit::{Exit, Failure};

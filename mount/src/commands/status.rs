@@ -142,13 +142,20 @@ impl Mount {
                 .and_then(Value::as_array)
                 .map_or(&[][..], Vec::as_slice)
         };
+        let is_view = status.get("mode").is_some_and(|mode| mode == "recovered");
         output.line(format_args!(
             "{mount_point}: {}, {} (process {}), since {}",
             text(status.get("source").unwrap_or(&Value::Null)),
-            text(status.get("state").unwrap_or(&Value::Null)),
+            match is_view {
+                true => "recovered view".to_owned(),
+                false => text(status.get("state").unwrap_or(&Value::Null)),
+            },
             self.pid,
             text(status.get("started").unwrap_or(&Value::Null)),
         ))?;
+        if let Some(recovered) = status.get("recovered") {
+            output.line(format_args!("  {}", replayed_in_words(recovered)))?;
+        }
         for warning in entries("warnings") {
             output.line(format_args!("  warning: {}", text(warning)))?;
         }
@@ -166,6 +173,20 @@ impl Mount {
         }
         Ok(())
     }
+}
+
+/// What a recovered view is made of.
+fn replayed_in_words(recovered: &Value) -> String {
+    let number = |path: &str| recovered.pointer(path).and_then(Value::as_u64).unwrap_or(0);
+    let Some(start) = recovered.get("start").and_then(Value::as_str) else {
+        return "nothing was replayed".to_owned();
+    };
+    format!(
+        "replayed: {} records from {start} to the end of generation {:#x}; {} open transactions undone",
+        number("/records"),
+        number("/last_generation"),
+        number("/undone/transactions"),
+    )
 }
 
 fn in_words(finding: &Value) -> String {

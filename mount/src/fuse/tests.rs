@@ -85,6 +85,7 @@ fn tree() -> Arc<Tree> {
         ignored: Vec::new(),
         manifest,
         trust_source: false,
+        recovery: None,
     };
     Arc::new(Tree::new(session, about).unwrap())
 }

@@ -19,7 +19,7 @@ pub(crate) use error::TreeError;
 pub(crate) use node::{Inode, Text, path_hash};
 
 use jetfs::JetResult;
-use jetfs::backup::{BackupSession, Manifest, OpenFile, SourceFile};
+use jetfs::backup::{BackupSession, Manifest, ManifestRecovery, OpenFile, SourceFile};
 use node::{FileNode, Inodes, Node};
 use parking_lot::RwLock;
 use shared_file::SharedFile;
@@ -52,6 +52,8 @@ pub(crate) struct About {
     pub(crate) manifest: Text,
     /// Whether files are verified once and then passed through.
     pub(crate) trust_source: bool,
+    /// In a recovered view, how it came to be.
+    pub(crate) recovery: Option<ManifestRecovery>,
 }
 
 /// The directory tree of one backup.
@@ -170,6 +172,11 @@ impl Tree {
     /// The backup that is shown.
     pub(crate) fn session(&self) -> &Arc<BackupSession> {
         &self.session
+    }
+
+    /// Whether databases are shown as recovery makes them, not files as they are.
+    pub(crate) fn is_recovered_view(&self) -> bool {
+        self.about.recovery.is_some()
     }
 
     /// Finds a name in a directory.

@@ -3,7 +3,9 @@
 use super::Tree;
 use super::extended::generation;
 use super::node::FileNode;
-use jetfs::backup::{FileProgress, FileRole, Finding, JsonName, Outcome, PhaseName, json_time};
+use jetfs::backup::{
+    FileProgress, FileRole, Finding, JsonName, ManifestRecovery, Outcome, PhaseName, json_time,
+};
 use jetfs::format::PageSize;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -55,6 +57,9 @@ pub(crate) struct Status {
     /// The phase of the backup.
     state: &'static str,
     started: String,
+    /// In a recovered view, what was replayed and what was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovered: Option<ManifestRecovery>,
     files: Vec<FileStatus>,
     findings: Vec<Value>,
     /// Findings beyond those that are kept.
@@ -93,9 +98,13 @@ impl Tree {
         Status {
             version: env!("CARGO_PKG_VERSION"),
             source: self.about.source.as_path().into(),
-            mode: "at-rest",
+            mode: match self.is_recovered_view() {
+                true => "recovered",
+                false => "at-rest",
+            },
             state: self.state(),
             started: json_time::to_text(self.about.started),
+            recovered: self.about.recovery.clone(),
             files: self
                 .file_nodes()
                 .map(|node| file_status(node, &progress))
@@ -142,6 +151,9 @@ impl Tree {
             .filter(|file| file.role == FileRole::Database)
             .count();
         let generations: Vec<u32> = self.files().filter_map(|file| generation(file.role)).collect();
+        if self.is_recovered_view() {
+            return format!("the recovered view ({})", counted(databases, "database"));
+        }
         let mut parts = vec![counted(databases, "database")];
         if let (Some(low), Some(high)) = (generations.iter().min(), generations.iter().max()) {
             let logs = counted(generations.len(), "log");

@@ -32,6 +32,7 @@ fn world() -> World {
             modified: SystemTime::UNIX_EPOCH,
         },
         trust_source: false,
+        recovery: None,
     };
     World {
         tree: Tree::new(session, about).unwrap(),

@@ -40,7 +40,10 @@ impl Writable {
         replayed: Replayed,
     ) -> JetResult<Self> {
         let last = (start.last.generation, start.last.create_time);
-        let databases = replayed.databases.into_iter().filter(changes);
+        let databases = replayed
+            .databases
+            .into_iter()
+            .filter(recovery::Recovered::changes);
         let databases = databases.map(|database| WritableDatabase::new(database, last));
         let databases = databases.collect::<JetResult<Vec<_>>>()?;
         let (logs, checkpoint) = match replayed.tail {
@@ -137,13 +140,6 @@ impl ChangedPages for FrozenOverlay {
         }
         Ok(())
     }
-}
-
-/// Whether the file will be another one.
-fn changes(database: &recovery::Recovered) -> bool {
-    database.original.as_deref() != Some(&*database.header)
-        || !database.overlay.changed().is_empty()
-        || database.overlay.is_resized()
 }
 
 /// The header of a database that the logs attach and whose file does not know it yet: what the engine had written when

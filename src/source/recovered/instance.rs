@@ -16,6 +16,7 @@ pub(super) fn find(
     fs: &dyn FileSystem,
     paths: &AtRestPaths,
     inventory: &Inventory,
+    map: &[(String, PathBuf)],
 ) -> JetResult<InstanceFiles> {
     let mut files = InstanceFiles {
         logs: BTreeMap::new(),
@@ -41,7 +42,19 @@ pub(super) fn find(
     files.databases = databases
         .map(|database| database.entry.file.path.clone())
         .collect();
+    let mapped = map
+        .iter()
+        .map(|(old, new)| (old.clone(), as_listed(fs, new, &files.databases)));
+    files.map = mapped.collect();
     Ok(files)
+}
+
+/// The path under which a database is listed.
+fn as_listed(fs: &dyn FileSystem, path: &Path, databases: &[PathBuf]) -> PathBuf {
+    let real = fs.canonicalize(path).ok();
+    let mut databases = databases.iter();
+    let same = databases.find(|listed| real.is_some() && fs.canonicalize(listed).ok() == real);
+    same.cloned().unwrap_or_else(|| path.to_path_buf())
 }
 
 /// Files that a mount at rest would not show are none of the instance either.

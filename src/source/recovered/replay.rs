@@ -6,10 +6,13 @@ use crate::backup::{FileRole, ManifestRecovery, ManifestUndone, SourceFile};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{DatabaseHeader, DbState, LogHeader};
 use crate::io::{File, FileSystem, OpenMode};
+use crate::recovery::in_place::LockedSet;
 use crate::recovery::{INTERRUPTED, InstanceFiles, Options, Plan, Progress, Recovered, Replayed};
-use crate::source::at_rest::{AtRestPaths, AtRestSource, DatabaseEntry, DistinctNames, Entry, Inventory};
+use crate::source::at_rest::{
+    AtRestPaths, AtRestSource, DatabaseEntry, DistinctNames, Entry, Inventory, Warning,
+};
 use crate::store::{Database, SpillDirectory};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -25,6 +28,10 @@ pub struct RecoveredOptions {
     pub allow_damaged: bool,
     /// Show what can be replayed where recovery is impossible.
     pub best_effort: bool,
+    /// Show the others where a database is attached at the end of the log whose file is not there.
+    pub ignore_missing: bool,
+    /// `OLD=NEW`: the path of a database as it stands in the logs, and the file, one of the source, that it is now.
+    pub map: Vec<(String, PathBuf)>,
     /// Bytes of pages that are kept in memory for each database; what is changed beyond goes to a temporary file.
     pub memory: usize,
     /// Where the temporary file is made.
@@ -121,7 +128,11 @@ fn run(
     view: &mut View,
     progress: &mut dyn FnMut(ReplayProgress) -> JetResult<()>,
 ) -> JetResult<Replayed> {
-    let files = instance::find(fs, paths, inventory)?;
+    let files = instance::find(fs, paths, inventory, &options.map)?;
+    files
+        .databases
+        .iter()
+        .try_for_each(|path| check_whole(fs, path))?;
     let plan = Plan::new(fs, &files, recovery_options(fs, &files, inventory, options)?)?;
     let start = plan.start.as_ref();
     if let Some(problem) = start.and_then(|start| start.checkpoint_problem.as_ref()) {
@@ -132,6 +143,16 @@ fn run(
     let lengths = logs.iter().filter_map(|log| fs.stat(&log.path).ok());
     let total_bytes = lengths.map(|stat| stat.len).sum();
     plan.replay_or_stop(&mut |replay| progress(ReplayProgress { replay, total_bytes }))
+}
+
+/// A database that a recovery in place had begun to write may have torn pages.
+fn check_whole(fs: &dyn FileSystem, database: &Path) -> JetResult<()> {
+    if !LockedSet::is_interrupted(fs, database) {
+        return Ok(());
+    }
+    let what = "a recovery was interrupted while it wrote this database";
+    let error = JetError::rule(JetErr::DatabaseDirtyShutdown, what).in_file(database);
+    Err(error.advise("Run `jetfs recover` on the set again, or into a copy with -o: it finishes first."))
 }
 
 fn recovery_options(
@@ -151,6 +172,7 @@ fn recovery_options(
         memory: options.memory,
         backup_from: first_of_backup(inventory),
         best_effort: options.best_effort,
+        ignore_missing: options.ignore_missing,
         new_generation_in: directory.filter(|_| is_old).map(Path::to_path_buf),
         ..Options::new(options.spill.clone())
     })
@@ -273,41 +295,47 @@ impl View {
         }
     }
 
-    /// What of the inventory's warnings still holds, and what fell short.
+    /// What fell short, what is not clean, and what of the inventory's warnings still holds.
     fn warn(&mut self, inventory: &Inventory) {
-        let is_complete = self.recovery.shortfalls.is_empty();
-        let holds = |code: JetErr| match code {
-            JetErr::DatabaseDirtyShutdown => false,
-            JetErr::RequiredLogFilesMissing | JetErr::CommittedLogFilesMissing | JetErr::MissingLogFile => {
-                !is_complete
-            }
-            _ => true,
-        };
         let shortfalls = self.recovery.shortfalls.iter();
         let mut warnings: Vec<String> = shortfalls.map(|what| format!("not replayed: {what}")).collect();
-        for shown in &self.shown {
-            warnings.extend(shown.warning());
-        }
-        let kept = inventory.warnings.iter().filter(|warning| holds(warning.code));
+        warnings.extend(self.shown.iter().filter_map(Shown::warning));
+        let kept = inventory.warnings.iter().filter(|warning| self.holds(warning));
         warnings.extend(kept.map(ToString::to_string));
         self.warnings.append(&mut warnings);
+    }
+
+    /// A recovery that is complete answers every question about logs; a database that it made anew is no longer what the
+    /// inventory saw.
+    fn holds(&self, warning: &Warning) -> bool {
+        if !self.recovery.shortfalls.is_empty() {
+            return warning.code != JetErr::DatabaseDirtyShutdown;
+        }
+        let mut as_they_are = self
+            .shown
+            .iter()
+            .filter(|shown| matches!(shown.contents, Contents::AsItIs));
+        as_they_are.any(|shown| warning.file.as_ref() == Some(&shown.file.name))
     }
 }
 
 impl Shown {
     fn warning(&self) -> Option<String> {
         let header = self.header.as_ref()?;
-        let how = match &self.contents {
-            Contents::AsItIs => "is shown as it is",
-            Contents::Composed { .. } => "is shown as far as its logs could be replayed",
-        };
-        (!header.state.is_clean()).then(|| {
-            format!(
-                "{}: {how}, not clean ({})",
-                self.file.name.display(),
+        let name = self.file.name.display();
+        match &self.contents {
+            Contents::AsItIs if !header.state.is_clean() => {
+                Some(format!("{name}: is shown as it is, not clean ({})", header.state))
+            }
+            Contents::Composed { .. } if !header.state.is_clean() => Some(format!(
+                "{name}: is shown as far as its logs could be replayed, not clean ({})",
                 header.state
-            )
-        })
+            )),
+            Contents::Composed { last_owned: None, .. } => {
+                Some(format!("{name}: the space tree that tells its size is damaged"))
+            }
+            _ => None,
+        }
     }
 }
 

@@ -38,6 +38,8 @@ fn options() -> RecoveredOptions {
         lock: true,
         allow_damaged: false,
         best_effort: false,
+        ignore_missing: false,
+        map: Vec::new(),
         memory: 64 << 20,
         spill: SpillDirectory {
             fs: Arc::new(RealFileSystem),
@@ -394,6 +396,87 @@ fn whatever_log_is_missing_the_view_is_refused_or_whole_and_best_effort_always_s
             }
         }
     }
+}
+
+#[test]
+fn best_effort_shows_something_of_whatever_is_damaged_and_never_calls_it_clean_when_it_fell_short() {
+    for set in [
+        CRASH,
+        "genuine-4k/bk_full",
+        "genuine-scenarios/p4096_e8920_moves_dirty",
+    ] {
+        for seed in 0..25 {
+            let Some(copy) = copy_of(set) else { return };
+            let mut random = StdRng::seed_from_u64(seed);
+            let mut files = fingerprint(copy.path());
+            files.retain(|(path, _, _)| {
+                let name = path.file_name().unwrap().to_str().unwrap();
+                [".log", ".edb", ".chk"].iter().any(|end| name.ends_with(end))
+            });
+            for _ in 0..random.random_range(1..6) {
+                let index = random.random_range(0..files.len());
+                let (path, _, bytes) = &mut files[index];
+                // Headers of databases apart: without them there is nothing to show.
+                let from = random.random_range(8192.min(bytes.len() - 1)..bytes.len());
+                let end = bytes.len().min(from + random.random_range(1..5000));
+                random.fill(&mut bytes[from..end]);
+                std::fs::write(path, bytes).unwrap();
+            }
+            let (source, session) = view(copy.path(), &best_effort());
+            let fell_short = !source.recovery().shortfalls.is_empty();
+            let clean = source.manifest(&[]).databases[0].state.as_deref() == Some("CleanShutdown");
+            assert_ne!(
+                fell_short,
+                clean,
+                "{set} with seed {seed}: {:?}",
+                source.recovery().shortfalls
+            );
+            let name = source.databases().unwrap().remove(0).name;
+            let read = read_all(&session, &name, 4096);
+            assert!(
+                read.is_ok() || !source.findings().all().is_empty(),
+                "{set} with seed {seed}"
+            );
+        }
+    }
+}
+
+#[test]
+fn without_the_current_log_best_effort_replays_the_archived_ones() {
+    let Some(copy) = copy_of(CRASH) else { return };
+    std::fs::remove_file(copy.path().join("edb.log")).unwrap();
+    assert_eq!(
+        open_all(&[copy.path()], &options()).unwrap_err().code(),
+        JetErr::MissingLogFile
+    );
+    let (source, _session) = view(copy.path(), &best_effort());
+    assert!(source.recovery().records > 1000, "{:?}", source.recovery());
+    assert_eq!(source.recovery().last_generation, Some(0xD));
+}
+
+#[test]
+fn a_database_that_has_moved_is_found_by_the_map() {
+    let Some(copy) = copy_of(CRASH) else { return };
+    let moved = copy.path().join("renamed.edb");
+    std::fs::rename(copy.path().join("test.edb"), &moved).unwrap();
+    let error = open_all(&[copy.path()], &options()).unwrap_err();
+    let old = error
+        .to_string()
+        .split(' ')
+        .find(|word| word.ends_with("test.edb,"))
+        .map(str::to_owned);
+    let old = old
+        .unwrap_or_else(|| panic!("{error}"))
+        .trim_end_matches(',')
+        .to_owned();
+    let mapped = RecoveredOptions {
+        map: vec![(old, moved)],
+        ..options()
+    };
+    let (source, session) = view(copy.path(), &mapped);
+    let (name, bytes) = databases(&source, &session).remove(0);
+    assert_eq!(name, "renamed.edb");
+    assert_is_clean_and_whole(&name, &bytes);
 }
 
 #[test]

@@ -158,6 +158,9 @@ impl Overlay {
     /// # Errors
     /// The file cannot be read, or the page is damaged (`JET_errReadVerifyFailure`).
     pub fn page(&mut self, pgno: u32) -> JetResult<FoundPage<'_>> {
+        if self.recent.len() > self.most {
+            self.make_room()?;
+        }
         if !self.recent.contains(&pgno) {
             match self.load(pgno)? {
                 Loaded::Page(page, changed) => self.keep(page, changed)?,
@@ -257,7 +260,8 @@ impl Overlay {
             if pages.contains_key(&pgno) {
                 continue;
             }
-            let Loaded::Page(page, _) = self.load(pgno)? else {
+            // One that was taken when an error came, and never put back, is as the file has it.
+            let Loaded::Page(page, true) = self.load(pgno)? else {
                 continue;
             };
             let place = self.write_settled(pgno, &settled(page))?;
@@ -452,6 +456,30 @@ mod tests {
             assert_eq!(found.dbtime(), 9);
         }
         assert!(overlay.recent.len() <= overlay.most && overlay.changed().len() == 500);
+    }
+
+    #[test]
+    fn a_database_that_grows_page_by_page_does_not_fill_the_memory() {
+        let mut overlay = overlay(0);
+        for pgno in 1..=500 {
+            overlay.put(page(pgno, 1));
+            overlay.page_to_change(pgno).unwrap();
+        }
+        assert!(
+            overlay.recent.len() <= overlay.most + 1,
+            "{}",
+            overlay.recent.len()
+        );
+        assert_eq!(overlay.freeze().unwrap().changed().count(), 500);
+    }
+
+    #[test]
+    fn a_page_that_an_error_kept_from_being_put_back_is_as_the_file_has_it() {
+        let mut overlay = overlay(0);
+        (1..=2).for_each(|pgno| overlay.put(page(pgno, 1)));
+        overlay.take(2).unwrap();
+        let frozen = overlay.freeze().unwrap();
+        assert_eq!(frozen.changed().collect::<Vec<_>>(), [1]);
     }
 
     #[test]

@@ -5,18 +5,23 @@ use jetfs::recovery::{InstanceFiles, Progress};
 use std::fs;
 
 /// A bar on the terminal.
-pub(super) struct Bar(ProgressBar);
+pub(in crate::commands) struct Bar(ProgressBar);
 
 impl Bar {
     /// For the reading of the logs.
-    pub(super) fn of_replay(files: &InstanceFiles) -> Self {
+    pub(in crate::commands) fn of_replay(files: &InstanceFiles) -> Self {
         let logs = files.logs.values();
         let lengths = logs.filter_map(|log| fs::metadata(&log.path).ok());
-        Self::new(lengths.map(|log| log.len()).sum(), "replaying")
+        Self::of_logs(lengths.map(|log| log.len()).sum())
+    }
+
+    /// For the reading of so many bytes of logs.
+    pub(in crate::commands) fn of_logs(bytes: u64) -> Self {
+        Self::new(bytes, "replaying")
     }
 
     /// For the writing of pages.
-    pub(super) fn of_writing(bytes: u64) -> Self {
+    pub(in crate::commands) fn of_writing(bytes: u64) -> Self {
         Self::new(bytes, "writing")
     }
 
@@ -31,20 +36,24 @@ impl Bar {
     }
 
     /// Records were replayed.
-    pub(super) fn replayed(&self, progress: Progress) {
-        let Progress { generation, last, .. } = progress;
+    pub(in crate::commands) fn replayed(&self, progress: Progress) {
+        self.at(progress.generation, progress.last, progress.log_bytes);
+    }
+
+    /// Generation `generation` of those up to `last` is read, and so many bytes of logs were.
+    pub(in crate::commands) fn at(&self, generation: u32, last: u32, log_bytes: u64) {
         self.0
             .set_message(format!("generation {generation:#x} of {last:#x}"));
-        self.0.set_position(progress.log_bytes);
+        self.0.set_position(log_bytes);
     }
 
     /// So many bytes more were written.
-    pub(super) fn wrote(&self, bytes: u64) {
+    pub(in crate::commands) fn wrote(&self, bytes: u64) {
         self.0.inc(bytes);
     }
 
     /// Takes it away.
-    pub(super) fn finish(&self) {
+    pub(in crate::commands) fn finish(&self) {
         self.0.finish_and_clear();
     }
 }
