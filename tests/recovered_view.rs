@@ -502,7 +502,7 @@ fn ctrl_c_during_the_replay_leaves_no_mount_and_no_process() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        thread::sleep(Duration::from_millis(10 + 20 * attempt));
+        thread::sleep(Duration::from_millis(4 * attempt));
         let pid = nix::unistd::Pid::from_raw(i32::try_from(launcher.id()).unwrap());
         let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT);
         let status = launcher.wait().unwrap();

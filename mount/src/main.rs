@@ -69,6 +69,7 @@ Examples:
   jetfs mount /srv/ad/ntds /mnt/backup     # show an instance's files, verified while read
   rsync -a /mnt/backup/ /backup/ntds/      # copy them with any tool
   jetfs umount /mnt/backup                 # end the backup and say how it went
+  jetfs mount --recovered /evidence /mnt/e # the databases of a dirty set, clean
 
   jetfs info SRUDB.dat --tables            # what is in a database
   jetfs log /srv/ad/ntds --summary          # what is in its transaction logs
