@@ -350,6 +350,25 @@ fn a_dirty_database_without_logs_is_refused_and_shown_as_it_is_with_best_effort(
 }
 
 #[test]
+fn mount_and_fstab_ask_for_it_with_options() {
+    let Some(samples) = Samples::find("mount_and_fstab_ask_for_it_with_options") else {
+        return;
+    };
+    let set = samples.set(CRASH);
+    let directory = temp_dir();
+    let point = directory.path().join("mnt");
+    fs::create_dir(&point).unwrap();
+    // As mount.fuse3 calls it.
+    run(jetfs()
+        .arg(&set.dir)
+        .arg(&point)
+        .args(["-o", "rw,nosuid,recovered,memory=1M"]))
+    .succeeds();
+    assert_eq!(names_in(&point), ["backup.json", "test.edb"]);
+    run(jetfs().arg("umount").arg(&point)).succeeds();
+}
+
+#[test]
 fn a_damaged_log_that_is_needed_is_exit_code_6_and_best_effort_goes_up_to_it() {
     let test = "a_damaged_log_that_is_needed_is_exit_code_6_and_best_effort_goes_up_to_it";
     let Some(samples) = Samples::find(test) else {

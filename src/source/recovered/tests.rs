@@ -455,6 +455,93 @@ fn without_the_current_log_best_effort_replays_the_archived_ones() {
 }
 
 #[test]
+fn best_effort_gives_the_same_where_nothing_falls_short() {
+    for set in DIRTY {
+        let Some(path) = sample(set) else { return };
+        let (source, session) = view(&path, &options());
+        let (tried, tried_session) = view(&path, &best_effort());
+        assert!(tried.recovery().shortfalls.is_empty());
+        assert!(
+            databases(&source, &session) == databases(&tried, &tried_session),
+            "{set}"
+        );
+    }
+}
+
+#[test]
+fn databases_logs_and_checkpoint_may_lie_apart_and_a_database_may_be_named_alone() {
+    let Some(copy) = copy_of(CRASH) else { return };
+    let (source, session) = view(copy.path(), &options());
+    let expected = databases(&source, &session);
+    drop((source, session));
+    let [logs, system] = ["logs", "system"].map(|name| copy.path().join(name));
+    std::fs::create_dir(&logs).unwrap();
+    std::fs::create_dir(&system).unwrap();
+    for (path, _, _) in fingerprint(copy.path()) {
+        let name = path.file_name().unwrap();
+        match path.extension().and_then(OsStr::to_str) {
+            Some("log") => std::fs::rename(&path, logs.join(name)).unwrap(),
+            Some("chk") => std::fs::rename(&path, system.join(name)).unwrap(),
+            _ => {}
+        }
+    }
+    for source in [copy.path().to_path_buf(), copy.path().join("test.edb")] {
+        let paths = AtRestPaths {
+            sources: vec![source],
+            log_dir: Some(logs.clone()),
+            system_dir: Some(system.clone()),
+            ..AtRestPaths::default()
+        };
+        let fs = Arc::new(RealFileSystem);
+        let source = RecoveredSource::open(fs, &paths, &options(), &mut |_| Ok(())).unwrap();
+        let (source, session) = view_of(source);
+        assert!(databases(&source, &session) == expected);
+        assert!(
+            source.recovery().start.as_deref() == Some("(6,1,0)"),
+            "the checkpoint is used"
+        );
+    }
+}
+
+#[test]
+fn damage_in_an_unchanged_page_is_served_as_it_is_if_that_is_allowed() {
+    let Some(copy) = copy_of("srum-win10-dirty") else {
+        return;
+    };
+    let (source, session) = view(copy.path(), &options());
+    let (name, good) = databases(&source, &session).remove(0);
+    let size = opened(&good).page_size().bytes();
+    let last = opened(&good).last_owned_page().unwrap();
+    let pages = only_image(&source).pages();
+    let start = |pgno: u32| (pgno as usize + 1) * size;
+    let is_blank = |pgno: u32| {
+        good[start(pgno)..start(pgno) + size]
+            .iter()
+            .all(|byte| *byte == 0)
+    };
+    let pgno = (1..=last)
+        .rev()
+        .find(|pgno| pages.in_base(*pgno) && !is_blank(*pgno))
+        .unwrap();
+    drop((source, session));
+    let path = copy.path().join("SRUDB.dat");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[start(pgno) + 100..start(pgno) + 200].fill(0x5A);
+    std::fs::write(&path, &bytes).unwrap();
+    let (_source, session) = view(copy.path(), &options());
+    let error = read_all(&session, OsStr::new(&name), 128 << 10).unwrap_err();
+    assert_eq!(error.place().page, Some(pgno));
+    let allowing = RecoveredOptions {
+        allow_damaged: true,
+        ..options()
+    };
+    let (source, session) = view(copy.path(), &allowing);
+    let read = read_all(&session, OsStr::new(&name), 128 << 10).unwrap();
+    assert!(read[start(pgno)..start(pgno) + size] == bytes[start(pgno)..start(pgno) + size]);
+    assert_eq!(source.findings().all()[0].outcome, Outcome::ServedDamaged);
+}
+
+#[test]
 fn a_database_that_has_moved_is_found_by_the_map() {
     let Some(copy) = copy_of(CRASH) else { return };
     let moved = copy.path().join("renamed.edb");

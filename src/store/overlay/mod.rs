@@ -36,6 +36,8 @@ pub struct Overlay {
     page_size: PageSize,
     /// Last page that the base file has room for, or had before it was cut.
     last_in_base: u32,
+    /// Last page that the file has room for; `None` without a file.
+    last_in_file: Option<u32>,
     /// Last page of the database.
     last: u32,
     recent: LruCache<u32, Slot>,
@@ -83,20 +85,22 @@ impl Overlay {
         memory: usize,
         spill: SpillDirectory,
     ) -> JetResult<Overlay> {
-        let last = match &base {
-            None => 0,
+        let base_last = match &base {
+            None => None,
             Some(file) => {
                 let stat = file.stat();
                 let stat = stat.map_err(|error| JetError::io("stat", error).in_file(path))?;
                 let pages = (stat.len / page_size.bytes_u64()).saturating_sub(2);
-                u32::try_from(pages).unwrap_or(u32::MAX)
+                Some(u32::try_from(pages).unwrap_or(u32::MAX))
             }
         };
+        let last = base_last.unwrap_or(0);
         Ok(Overlay {
             base,
             path: path.to_path_buf(),
             page_size,
             last_in_base: last,
+            last_in_file: base_last,
             last,
             recent: LruCache::unbounded(),
             most: (memory / page_size.bytes()).max(64),
@@ -124,7 +128,7 @@ impl Overlay {
 
     /// Whether the file of the database has less or more pages than this.
     pub fn is_resized(&self) -> bool {
-        self.last != self.last_in_base || self.base.is_none()
+        Some(self.last) != self.last_in_file
     }
 
     /// The pages that are not as the file has them, ascending.
@@ -492,6 +496,24 @@ mod tests {
         assert!(matches!(overlay.page(101).unwrap(), FoundPage::Blank));
         assert!(matches!(overlay.page(100).unwrap(), FoundPage::Page(_)));
         assert_eq!(overlay.changed().len(), 100);
+    }
+
+    #[test]
+    fn a_database_that_was_only_cut_has_another_length_than_its_file() {
+        let fs = MemoryFileSystem::new(Arc::new(crate::io::RealClock));
+        fs.write_file(Path::new("/db.edb"), &[0; 7 * 4096]).unwrap();
+        let file = fs.open(Path::new("/db.edb"), OpenMode::ReadOnly).unwrap();
+        let spill = SpillDirectory {
+            fs: Arc::new(fs),
+            directory: "/".into(),
+        };
+        let path = Path::new("/db.edb");
+        let mut overlay = Overlay::new(Some(file), path, PageSize::Kib4, 0, spill).unwrap();
+        assert!(!overlay.is_resized());
+        overlay.set_last_page(3);
+        assert!(overlay.is_resized());
+        overlay.set_last_page(5);
+        assert!(!overlay.is_resized());
     }
 
     #[test]
