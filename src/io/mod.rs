@@ -95,6 +95,9 @@ pub trait File: Send + Sync + Debug {
     /// The descriptor, where there is a real one (for passthrough).
     fn raw_fd(&self) -> Option<BorrowedFd<'_>>;
 
+    /// These bytes will be read soon: the system may begin to fetch them. Nothing is promised.
+    fn will_need(&self, _offset: u64, _len: u64) {}
+
     /// Takes over owner and permissions of another file, where there are such; the owner only if the system lets us.
     ///
     /// # Errors

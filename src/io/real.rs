@@ -122,6 +122,15 @@ impl File for RealFile {
         Some(self.0.as_fd())
     }
 
+    fn will_need(&self, offset: u64, len: u64) {
+        use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
+        let (Ok(offset), Ok(len)) = (offset.try_into(), len.try_into()) else {
+            return;
+        };
+        // Only a hint: a file system that does not take it reads as before.
+        let _ = posix_fadvise(&self.0, offset, len, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
+    }
+
     fn take_attributes_of(&self, other: &dyn File) -> io::Result<()> {
         let Some(other) = other.raw_fd() else {
             return Ok(());

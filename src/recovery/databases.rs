@@ -5,6 +5,7 @@ use super::attach::{LoggedAttach, Verdict, judge};
 use super::backup_copy::merge_trailer;
 use super::database::{ReplayedDatabase, Standing};
 use super::files::{InstanceFiles, database_header, open_if_there};
+use super::read_ahead::PageFile;
 use super::withheld::Withheld;
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::log_record::{CreateDatabase, ReAttach, SetDatabaseVersion};
@@ -97,6 +98,25 @@ impl<'f> Databases<'f> {
     pub(super) fn get_mut(&mut self, dbid: u8) -> Option<&mut ReplayedDatabase> {
         let index = *self.attached.get(&dbid)?;
         self.all.get_mut(index)
+    }
+
+    /// The files in which the pages of the attached databases are.
+    pub(super) fn page_files(&self) -> BTreeMap<u8, PageFile> {
+        let attached = self.attached.iter();
+        let files = attached.filter_map(|(dbid, index)| {
+            let overlay = &self.all.get(*index)?.overlay;
+            let (file, last) = overlay.base()?;
+            let page_size = overlay.page_size();
+            Some((
+                *dbid,
+                PageFile {
+                    file,
+                    page_size,
+                    last,
+                },
+            ))
+        });
+        files.collect()
     }
 
     /// Those that are attached.

@@ -10,6 +10,7 @@
 //!
 //! * `files`, `start`: what is there, and where redo begins;
 //! * `redo`: the main loop; `open_macros`, `session`, `versions`: what is open at a point of the log;
+//! * `read_ahead`: a thread that fetches the next log and the pages that it wants;
 //! * `databases`, `attach`, `database`, `withheld`: which file a record concerns, and whether a page needs it;
 //! * `apply`: one record, or one macro, applied to pages; `pages`: what it wants from the pages of a database;
 //! * `undo`, `seek`, `undo_log`, `ending`: what is open is taken back, and what becomes clean;
@@ -26,6 +27,7 @@ pub mod in_place;
 mod open_macros;
 mod pages;
 mod plan;
+mod read_ahead;
 mod redo;
 mod seek;
 mod session;

@@ -3,13 +3,14 @@
 use super::databases::{Databases, Now, Sequence};
 use super::ending::{Ending, Replayed};
 use super::files::InstanceFiles;
+use super::read_ahead::ReadAhead;
 use super::redo::Redo;
 use super::start::{self, Start};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{DatabaseHeader, LogHeader, LogTime};
 use crate::io::FileSystem;
 use crate::store::SpillDirectory;
-use crate::store::log_reader::LogReader;
+use crate::store::log_reader::{LogPlace, LogReader};
 use std::path::PathBuf;
 
 /// Records between two reports of progress.
@@ -145,10 +146,25 @@ impl<'f> Plan<'f> {
             generation_time: LogTime::default(),
         };
         let mut redo = Redo::new(databases, now);
-        let mut shortfalls = Vec::new();
         let until = self.options.until_generation.unwrap_or(u32::MAX);
-        let logs = start.logs.iter().filter(|log| log.generation <= until).cloned();
-        let mut reader = LogReader::new(self.fs, logs).starting_at(start.position);
+        let logs = start.logs.iter().filter(|log| log.generation <= until);
+        let logs: Vec<LogPlace> = logs.cloned().collect();
+        std::thread::scope(|scope| {
+            let ahead = ReadAhead::start(scope, self.fs, logs.clone());
+            redo.read_ahead = Some(ahead.shared());
+            let reader = LogReader::loading_with(ahead, logs).starting_at(start.position);
+            self.redo_and_finish(start, reader, redo, progress)
+        })
+    }
+
+    fn redo_and_finish(
+        &self,
+        start: &Start,
+        mut reader: LogReader<'_>,
+        mut redo: Redo<'f>,
+        progress: &mut dyn FnMut(Progress) -> JetResult<()>,
+    ) -> JetResult<Replayed> {
+        let mut shortfalls = Vec::new();
         if let Err(error) = self.redo(start, &mut reader, &mut redo, progress) {
             if !self.options.best_effort || error.code() == INTERRUPTED {
                 return Err(self.explain(&mut redo, error));
@@ -222,7 +238,8 @@ impl<'f> Plan<'f> {
                 redo.databases.attach(logged.clone(), redo.now)?;
             }
         }
-        redo.enter_generation(header)
+        redo.enter_generation(header)?;
+        redo.take_pages()
     }
 
     /// Damage of a log means something else where no database needs it (section 6.2).

@@ -10,6 +10,7 @@ use super::database::ReplayedDatabase;
 use super::databases::{Databases, Now, set_version};
 use super::open_macros::{Macro, OpenMacros};
 use super::pages::{Decision, PageChange, RedoPages};
+use super::read_ahead::Shared;
 use super::session::{Bookmark, Change, Sessions};
 use super::versions::{needs_node_before, node_before, node_operation, versioned_operation, versions_of};
 use crate::error::{JetErr, JetError, JetResult};
@@ -19,6 +20,7 @@ use crate::format::log_record::{
 };
 use crate::format::{LogHeader, LogPosition, LogTime};
 use crate::store::log_reader::Logged;
+use std::sync::Arc;
 
 /// The state of a replay.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub(super) struct Redo<'f> {
     pub(super) shutdown_mark: Option<LogPosition>,
     /// How much was done.
     pub(super) counts: Counts,
+    /// What is read ahead.
+    pub(super) read_ahead: Option<Arc<Shared>>,
 }
 
 /// How a log ends.
@@ -73,7 +77,25 @@ impl<'f> Redo<'f> {
             ending: LogEnding::Open,
             shutdown_mark: None,
             counts: Counts::default(),
+            read_ahead: None,
         }
+    }
+
+    /// Takes the pages that were read ahead, and says where those of the next logs are.
+    ///
+    /// # Errors
+    /// There is no room for them, and the temporary file cannot be written.
+    pub(super) fn take_pages(&mut self) -> JetResult<()> {
+        let Some(shared) = &self.read_ahead else {
+            return Ok(());
+        };
+        for (dbid, page) in shared.take_pages() {
+            if let Some(database) = self.databases.get_mut(dbid) {
+                database.overlay.offer(page)?;
+            }
+        }
+        shared.set_files(self.databases.page_files());
+        Ok(())
     }
 
     /// Redo begins in this generation.

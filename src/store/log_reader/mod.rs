@@ -17,4 +17,4 @@ mod tests;
 
 pub use cursor::{Logged, RecordCursor};
 pub use log_file::LogFile;
-pub use sequence::{LogPlace, LogReader};
+pub use sequence::{LoadWhenWanted, LogLoader, LogPlace, LogReader};

@@ -17,10 +17,31 @@ pub struct LogPlace {
     pub generation: u32,
 }
 
+/// Loads the logs that a [`LogReader`] wants, one after the other.
+pub trait LogLoader: std::fmt::Debug {
+    /// The log at `place`; `buffer` is memory of a log that is no longer needed.
+    ///
+    /// # Errors
+    /// Those of [`LogFile::load`], and of opening the file.
+    fn load(&mut self, place: &LogPlace, buffer: Vec<u8>) -> JetResult<LogFile>;
+}
+
+/// Loads each log when it is wanted.
+#[derive(Debug)]
+pub struct LoadWhenWanted<'f>(pub &'f dyn FileSystem);
+
+impl LogLoader for LoadWhenWanted<'_> {
+    fn load(&mut self, place: &LogPlace, buffer: Vec<u8>) -> JetResult<LogFile> {
+        let file = self.0.open(&place.path, OpenMode::ReadOnly);
+        let file = file.map_err(|error| JetError::io("open", error).in_file(&place.path))?;
+        LogFile::load_into(buffer, file.as_ref(), &place.path)
+    }
+}
+
 /// Reads the records of a run of generations.
 #[derive(Debug)]
 pub struct LogReader<'f> {
-    fs: &'f dyn FileSystem,
+    loader: Box<dyn LogLoader + 'f>,
     waiting: VecDeque<LogPlace>,
     current: Option<LogFile>,
     /// What the next generation must follow.
@@ -34,8 +55,13 @@ pub struct LogReader<'f> {
 impl<'f> LogReader<'f> {
     /// A reader of these logs, which must be in order and without gaps.
     pub fn new(fs: &'f dyn FileSystem, logs: impl IntoIterator<Item = LogPlace>) -> Self {
+        Self::loading_with(LoadWhenWanted(fs), logs)
+    }
+
+    /// The same, with the logs as `loader` loads them.
+    pub fn loading_with(loader: impl LogLoader + 'f, logs: impl IntoIterator<Item = LogPlace>) -> Self {
         LogReader {
-            fs,
+            loader: Box::new(loader),
             waiting: logs.into_iter().collect(),
             current: None,
             previous: None,
@@ -129,12 +155,10 @@ impl<'f> LogReader<'f> {
         log.into_buffer()
     }
 
-    fn open(&self, place: &LogPlace, buffer: Vec<u8>) -> JetResult<LogFile> {
-        let in_file = |error: JetError| error.in_file(&place.path);
-        let file = self.fs.open(&place.path, OpenMode::ReadOnly);
-        let file = file.map_err(|error| in_file(JetError::io("open", error)))?;
-        let log = LogFile::load_into(buffer, file.as_ref(), &place.path)?;
-        self.check_place(place, log.header()).map_err(in_file)?;
+    fn open(&mut self, place: &LogPlace, buffer: Vec<u8>) -> JetResult<LogFile> {
+        let log = self.loader.load(place, buffer)?;
+        let checked = self.check_place(place, log.header());
+        checked.map_err(|error| error.in_file(&place.path))?;
         Ok(log)
     }
 

@@ -131,6 +131,12 @@ impl Overlay {
         Some(self.last) != self.last_in_file
     }
 
+    /// The file below, and its last page that counts; `None` for a database that only the log knows.
+    pub fn base(&self) -> Option<(Arc<dyn File>, u32)> {
+        let base = self.base.as_ref()?;
+        Some((Arc::clone(base), self.last_in_base))
+    }
+
     /// The pages that are not as the file has them, ascending.
     pub fn changed(&self) -> &BTreeSet<u32> {
         &self.changed
