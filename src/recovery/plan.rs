@@ -33,6 +33,8 @@ pub struct Options {
     pub backup_from: Option<u32>,
     /// Replay what can be replayed, and say what could not.
     pub best_effort: bool,
+    /// Whether a second thread fetches the next log and its pages meanwhile.
+    pub read_ahead: bool,
     /// Leave databases alone that are attached at the end of the log, and whose files are not there.
     pub ignore_missing: bool,
     /// Stop after this generation.
@@ -53,6 +55,7 @@ impl Options {
             time: None,
             backup_from: None,
             best_effort: false,
+            read_ahead: true,
             ignore_missing: false,
             until_generation: None,
             new_generation_in: None,
@@ -149,6 +152,10 @@ impl<'f> Plan<'f> {
         let until = self.options.until_generation.unwrap_or(u32::MAX);
         let logs = start.logs.iter().filter(|log| log.generation <= until);
         let logs: Vec<LogPlace> = logs.cloned().collect();
+        if !self.options.read_ahead {
+            let reader = LogReader::new(self.fs, logs).starting_at(start.position);
+            return self.redo_and_finish(start, reader, redo, progress);
+        }
         std::thread::scope(|scope| {
             let ahead = ReadAhead::start(scope, self.fs, logs.clone());
             redo.read_ahead = Some(ahead.shared());
