@@ -238,7 +238,7 @@ fn records(directory: &Path, from: u32) -> Vec<(LogPosition, String)> {
     while let Some(logged) = reader.next_record().unwrap_or_else(|error| panic!("{error}")) {
         let mut text = logged.record.record_type().to_string();
         logged.record.visit(&mut |name, value| {
-            if !["time", "size_most"].contains(&name) {
+            if name != "time" {
                 text.push_str(&format!(" {name}={value:?}"));
             }
         });

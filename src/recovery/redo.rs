@@ -413,7 +413,7 @@ impl<'f> Redo<'f> {
         });
         if let Change::Replace { before, size_most } = &mut version.change {
             *before = info.before_image.to_vec();
-            *size_most = usize::try_from(info.size_most).unwrap_or(0).max(before.len());
+            *size_most = usize::try_from(info.size_most).unwrap_or(0);
         }
     }
 

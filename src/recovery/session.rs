@@ -2,7 +2,7 @@
 //! (log-and-recovery.md sections 4.3, 4.5 and 6.8).
 
 use crate::format::log_record::{Levels, OperationFlags};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Sessions by `procid`. One appears with the first `Begin0` that is read.
 #[derive(Debug, Default)]
@@ -47,7 +47,7 @@ pub(super) struct Version {
 }
 
 /// What identifies a node in its tree.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Bookmark {
     /// The whole key.
     pub(super) key: Vec<u8>,
@@ -64,7 +64,7 @@ pub(super) enum Change {
     Replace {
         /// The data before.
         before: Vec<u8>,
-        /// The longest that the data have been.
+        /// `cbMaxSize`: what an `UndoInfo` says, else the length of the data before.
         size_most: usize,
     },
     /// It was flag-deleted.
@@ -160,6 +160,20 @@ impl Session {
         let newest_first = |version: &Version| version.rceid == rceid && version.database == database;
         let at = self.versions.iter().rposition(newest_first)?;
         Some(self.versions.remove(at))
+    }
+
+    /// `cbMaxSize` of every node that was replaced: that of its first replacement, which the engine's recovery hands on
+    /// to the later ones.
+    pub(super) fn sizes(&self) -> HashMap<(u8, u32, Bookmark), usize> {
+        let mut sizes = HashMap::new();
+        for version in &self.versions {
+            if let (Some(bookmark), Change::Replace { size_most, .. }) = (&version.bookmark, &version.change)
+            {
+                let node = (version.database, version.page_fdp, bookmark.clone());
+                sizes.entry(node).or_insert(*size_most);
+            }
+        }
+        sizes
     }
 
     /// Takes the newest version of the innermost level out; `None` if that level has none left.

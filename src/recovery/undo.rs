@@ -14,6 +14,7 @@ use crate::format::log_record::{
     DBTIME_NIL, LogRecord, NodeOperation, OperationFlags, PageOperation, Rollback, Undo, UndoInfo,
     UndoneOperation,
 };
+use std::collections::HashMap;
 
 /// How much was undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,6 +26,9 @@ pub struct Undone {
     /// Macros that were dropped.
     pub macros: u64,
 }
+
+/// `cbMaxSize` of nodes, by database, tree and bookmark.
+type Sizes = HashMap<(u8, u32, Bookmark), usize>;
 
 /// Who undoes, at which level.
 #[derive(Debug, Clone, Copy)]
@@ -50,9 +54,10 @@ pub(super) fn undo_all(redo: &mut Redo<'_>, log: &mut UndoLog) -> JetResult<Undo
             session: id,
             trx: session.trx,
         };
+        let sizes = session.sizes();
         while session.level > 0 {
             while let Some(version) = session.pop_innermost() {
-                undone.operations += u64::from(undo(&mut redo.databases, undoer, &version, log)?);
+                undone.operations += u64::from(undo(&mut redo.databases, undoer, &version, &sizes, log)?);
             }
             log.append(&LogRecord::Rollback(Rollback {
                 session: id,
@@ -69,6 +74,7 @@ fn undo(
     databases: &mut Databases<'_>,
     undoer: Undoer,
     version: &Version,
+    sizes: &Sizes,
     log: &mut UndoLog,
 ) -> JetResult<bool> {
     let Some(database) = databases.get_mut(version.database) else {
@@ -92,7 +98,7 @@ fn undo(
         let error = JetError::rule(JetErr::DatabaseCorrupted, what);
         return Err(database.overlay.place(error, version.page));
     };
-    if let Some(info) = undo_info(undoer, version, bookmark) {
+    if let Some(info) = undo_info(undoer, version, bookmark, sizes) {
         log.append(&LogRecord::UndoInfo(info))?;
     }
     apply(database, undoer, version, bookmark, (page, line), log)?;
@@ -139,15 +145,25 @@ fn apply(
 }
 
 /// The `UndoInfo` that must come before the undoing of a replacement or deletion, unless it is in the log.
-fn undo_info<'v>(undoer: Undoer, version: &'v Version, bookmark: &'v Bookmark) -> Option<UndoInfo<'v>> {
-    let (before_image, size_most) = match &version.change {
-        Change::Replace { before, size_most } => (before.as_slice(), *size_most),
-        Change::FlagDelete => (Default::default(), 0),
+fn undo_info<'v>(
+    undoer: Undoer,
+    version: &'v Version,
+    bookmark: &'v Bookmark,
+    sizes: &Sizes,
+) -> Option<UndoInfo<'v>> {
+    let before_image: &[u8] = match &version.change {
+        Change::Replace { before, .. } => before,
+        Change::FlagDelete => &[],
         Change::Insert | Change::Delta { .. } | Change::Delta64 { .. } => return None,
     };
     if version.has_undo_info {
         return None;
     }
+    let node = (version.database, version.page_fdp, bookmark.clone());
+    let size_most = match before_image {
+        [] => 0,
+        image => sizes.get(&node).copied().unwrap_or(image.len()),
+    };
     Some(UndoInfo {
         node: NodeOperation {
             page: PageOperation {

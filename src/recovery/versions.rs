@@ -71,7 +71,7 @@ pub(super) fn versions_of(record: &LogRecord<'_>, before: Option<NodeBefore>) ->
         }
         LogRecord::FlagInsertAndReplaceData(record) => {
             let inserted = make(operation.rceid, known(record.key, record.data), Change::Insert);
-            let replaced = replaced(operation, record.rceid_replace, before, record.data.len());
+            let replaced = replaced(operation, record.rceid_replace, before);
             vec![inserted, replaced]
         }
         LogRecord::FlagDelete(_) => {
@@ -79,13 +79,8 @@ pub(super) fn versions_of(record: &LogRecord<'_>, before: Option<NodeBefore>) ->
             vec![make(operation.rceid, bookmark, Change::FlagDelete)]
         }
         LogRecord::ReplaceDiff(record) if record.image.is_empty() => Vec::new(),
-        LogRecord::Replace(record) | LogRecord::ReplaceDiff(record) => {
-            vec![replaced(
-                operation,
-                operation.rceid,
-                before,
-                record.new_len.into(),
-            )]
+        LogRecord::Replace(_) | LogRecord::ReplaceDiff(_) => {
+            vec![replaced(operation, operation.rceid, before)]
         }
         LogRecord::Delta(record) => {
             let (offset, delta) = (record.offset, record.delta);
@@ -109,12 +104,12 @@ pub(super) fn versions_of(record: &LogRecord<'_>, before: Option<NodeBefore>) ->
     }
 }
 
-fn replaced(operation: &NodeOperation, rceid: u32, before: Option<NodeBefore>, new_len: usize) -> Version {
+fn replaced(operation: &NodeOperation, rceid: u32, before: Option<NodeBefore>) -> Version {
     let key = before
         .as_ref()
         .map(|node| bookmark(operation, &node.key, &node.data));
     let before = before.map(|node| node.data).unwrap_or_default();
-    let size_most = before.len().max(new_len);
+    let size_most = before.len();
     version(operation, rceid, key, Change::Replace { before, size_most })
 }
 
