@@ -29,6 +29,8 @@ pub(super) enum Place {
     Memory(VerifiedPage),
     /// Offset in the temporary file.
     Spilled(u64),
+    /// Never written since it was cut off, while the file still has what it was before.
+    Blank,
 }
 
 impl FrozenOverlay {

@@ -126,9 +126,9 @@ impl Overlay {
         self.last
     }
 
-    /// Whether the file of the database has less or more pages than this.
+    /// Whether the file of the database has less or more pages than this, or some that were cut off meanwhile.
     pub fn is_resized(&self) -> bool {
-        Some(self.last) != self.last_in_file
+        Some(self.last) != self.last_in_file || self.last_in_base < self.last
     }
 
     /// The file below, and its last page that counts; `None` for a database that only the log knows.
@@ -276,6 +276,10 @@ impl Overlay {
             };
             let place = self.write_settled(pgno, &settled(page))?;
             pages.insert(pgno, Place::Spilled(place));
+        }
+        let still_there = self.last.min(self.last_in_file.unwrap_or(0));
+        for pgno in self.last_in_base.saturating_add(1)..=still_there {
+            pages.entry(pgno).or_insert(Place::Blank);
         }
         Ok(FrozenOverlay {
             base: self.base,
@@ -505,6 +509,30 @@ mod tests {
     }
 
     #[test]
+    fn pages_that_were_cut_off_and_came_back_are_written_as_blank_ones() {
+        let fs = MemoryFileSystem::new(Arc::new(crate::io::RealClock));
+        let mut bytes = vec![0; 2 * 4096];
+        (1..=5).for_each(|pgno| bytes.extend(page(pgno, 9).into_verified().bytes()));
+        let path = Path::new("/db.edb");
+        fs.write_file(path, &bytes).unwrap();
+        let file = fs.open(path, OpenMode::ReadOnly).unwrap();
+        let spill = SpillDirectory {
+            fs: Arc::new(fs),
+            directory: "/".into(),
+        };
+        let mut overlay = Overlay::new(Some(file), path, PageSize::Kib4, 0, spill).unwrap();
+        overlay.set_last_page(2);
+        overlay.set_last_page(8);
+        overlay.put(page(4, 10));
+        let frozen = overlay.freeze().unwrap();
+        assert_eq!(frozen.changed().collect::<Vec<_>>(), [3, 4, 5]);
+        let mut read = [1; 4096];
+        frozen.read_page(5, &mut read).unwrap();
+        assert_eq!(read, [0; 4096]);
+        assert!(!frozen.in_base(5) && frozen.in_base(2));
+    }
+
+    #[test]
     fn a_database_that_was_only_cut_has_another_length_than_its_file() {
         let fs = MemoryFileSystem::new(Arc::new(crate::io::RealClock));
         fs.write_file(Path::new("/db.edb"), &[0; 7 * 4096]).unwrap();
@@ -519,7 +547,7 @@ mod tests {
         overlay.set_last_page(3);
         assert!(overlay.is_resized());
         overlay.set_last_page(5);
-        assert!(!overlay.is_resized());
+        assert!(overlay.is_resized(), "two pages are others than before");
     }
 
     #[test]
