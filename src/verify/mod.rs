@@ -10,6 +10,7 @@
 
 mod companion;
 mod database;
+pub mod deep;
 mod jobs;
 mod log;
 mod read;
