@@ -99,3 +99,49 @@ fn verifying_changes_nothing() {
     verify(set.path()).exits(0);
     assert!(support::fingerprint(set.path()) == before);
 }
+
+#[test]
+fn a_deep_check_of_a_clean_set_is_good_and_counts_its_trees() {
+    let Some(set) = copy_of("deep_clean", "genuine-4k/clean") else {
+        return;
+    };
+    let ended = run(jetfs().arg("verify").arg("--deep").arg(set.path())).exits(0);
+    assert!(ended.stdout.contains("trees deeply"), "{ended}");
+    let json = run(jetfs().args(["--json", "verify", "--deep"]).arg(set.path()))
+        .exits(0)
+        .json();
+    let files = json["files"].as_array().unwrap();
+    let deep = files.iter().find_map(|file| file.get("deep")).unwrap();
+    assert_eq!(deep["damage"], 0);
+    assert!(deep["trees"].as_u64().unwrap() > 20);
+}
+
+#[test]
+fn a_deep_check_refuses_a_dirty_database_and_says_what_to_do() {
+    let Some(set) = copy_of("deep_dirty", "genuine-4k/dirty") else {
+        return;
+    };
+    let ended = run(jetfs().arg("verify").arg("--deep").arg(set.path())).exits(3);
+    assert!(ended.stderr.contains("JET_errDatabaseDirtyShutdown"), "{ended}");
+    assert!(ended.stderr.contains("jetfs recover"), "{ended}");
+}
+
+#[test]
+fn a_tree_that_does_not_fit_together_exits_6_although_every_checksum_is_right() {
+    let Some(set) = copy_of("deep_damage", "genuine-4k/clean") else {
+        return;
+    };
+    let path = set.path().join("test.edb");
+    let mut bytes = fs::read(&path).unwrap();
+    let size = jetfs::format::PageSize::Kib4;
+    // A row of the catalog's shadow, on its second leaf, is changed and its page stamped anew.
+    let offset = usize::try_from(size.offset_of(27)).unwrap();
+    let page = &mut bytes[offset..offset + 4096];
+    page[100] ^= 1;
+    jetfs::format::checksum::stamp_page(page, size, 27);
+    fs::write(&path, bytes).unwrap();
+    run(jetfs().arg("verify").arg(set.path())).exits(0);
+    let ended = run(jetfs().arg("verify").arg("--deep").arg(set.path())).exits(6);
+    assert!(ended.stdout.contains("damaged: test.edb"), "{ended}");
+    assert!(ended.stdout.contains("MSysObjectsShadow"), "{ended}");
+}

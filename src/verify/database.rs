@@ -6,7 +6,7 @@ use super::report::{Damage, FileReport, Unit};
 use crate::error::JetErr;
 use crate::format::checksum::{PageState, check_page};
 use crate::format::{
-    DatabaseHeader, FormatError, HeaderCopy, OtherCopy, PageSize, Problem, Structure, Trailer,
+    DatabaseHeader, DbState, FormatError, HeaderCopy, OtherCopy, PageSize, Problem, Structure, Trailer,
 };
 use crate::io::File;
 use crate::store::Database;
@@ -17,6 +17,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct DatabasePlan {
     pub(super) size: PageSize,
+    pub(super) state: DbState,
     /// Last page to judge.
     pub(super) last: u32,
     /// The trailer, if it is a backup copy with a good one.
@@ -59,7 +60,12 @@ pub(super) fn plan(file: &Arc<dyn File>, path: &Path, report: &mut FileReport) -
         }
     };
     report.unowned = u64::from(in_file - last);
-    Some(DatabasePlan { size, last, trailer })
+    Some(DatabasePlan {
+        size,
+        state: database.header().state,
+        last,
+        trailer,
+    })
 }
 
 fn header_damage(offset: u64, repairable: bool, code: JetErr, what: String) -> Damage {

@@ -3,12 +3,13 @@
 use super::database::{check_pages, plan};
 use super::read::{Meter, Progress};
 use super::report::{Damage, FileReport};
-use super::{VerifyOptions, companion, log};
+use super::{VerifyOptions, companion, deep, log};
 use crate::backup::FileRole;
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{Checkpoint, FormatError, LogHeader, PageSize, Trailer};
 use crate::io::{File, FileSystem, LockKind, OpenMode, lock_holder};
 use crate::source::at_rest::{Entry, Inventory};
+use crate::store::Database;
 use parking_lot::Mutex;
 use std::path::Path;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ struct Job<'a> {
 #[derive(Clone, Copy)]
 enum Task<'a> {
     Pages { size: PageSize, first: u32, last: u32 },
+    Deep { size: PageSize, last: u32 },
     Log(&'a LogHeader),
     Checkpoint,
     FlushMap,
@@ -49,6 +51,7 @@ impl Task<'_> {
     fn len(&self, file_len: u64) -> u64 {
         match self {
             Task::Pages { size, first, last } => u64::from(last - first + 1) * size.bytes_u64(),
+            Task::Deep { size, last } => u64::from(*last) * size.bytes_u64(),
             Task::Log(_) | Task::FlushMap => file_len,
             Task::Checkpoint => Checkpoint::FILE_LEN as u64,
         }
@@ -71,7 +74,7 @@ pub(super) fn check_files<'a>(
     for (index, file) in checked.iter_mut().enumerate() {
         let opened = open(file_system, file.entry, options)?;
         let tasks = match opened {
-            Ok(opened) => file.tasks(&opened, &headers),
+            Ok(opened) => file.tasks(&opened, &headers, options)?,
             Err(damage) => {
                 file.report.add(damage);
                 Vec::new()
@@ -103,8 +106,8 @@ fn run_all(
             scope.spawn(|| {
                 while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let Some(file) = files.get(job.file) else { break };
-                    let part =
-                        open(file_system, file.entry, options).map(|opened| file.run(job, opened, meter));
+                    let part = open(file_system, file.entry, options)
+                        .and_then(|opened| file.run(job, opened, meter));
                     results.lock().push((job.file, part));
                 }
             });
@@ -176,31 +179,48 @@ impl<'a> Checked<'a> {
     }
 
     /// What is to be checked, once the headers were looked at.
-    fn tasks(&mut self, file: &Arc<dyn File>, headers: &LogHeaders<'a>) -> Vec<Task<'a>> {
-        match self.report.role {
-            FileRole::Database => self.pages(file),
+    ///
+    /// # Errors
+    /// It is a dirty database that is to be checked deeply.
+    fn tasks(
+        &mut self,
+        file: &Arc<dyn File>,
+        headers: &LogHeaders<'a>,
+        options: VerifyOptions,
+    ) -> JetResult<Vec<Task<'a>>> {
+        Ok(match self.report.role {
+            FileRole::Database => self.pages(file, options)?,
             FileRole::ArchivedLog { .. } | FileRole::CurrentLog { .. } => self.log(headers),
             FileRole::Checkpoint => vec![Task::Checkpoint],
             FileRole::FlushMap => vec![Task::FlushMap],
             FileRole::Patch | FileRole::TempLog | FileRole::ReserveLog | FileRole::ShadowLog => Vec::new(),
-        }
+        })
     }
 
-    fn pages(&mut self, file: &Arc<dyn File>) -> Vec<Task<'a>> {
-        let Some(plan) = plan(file, &self.entry.file.path, &mut self.report) else {
-            return Vec::new();
+    fn pages(&mut self, file: &Arc<dyn File>, options: VerifyOptions) -> JetResult<Vec<Task<'a>>> {
+        let path = &self.entry.file.path;
+        let Some(plan) = plan(file, path, &mut self.report) else {
+            return Ok(Vec::new());
         };
         self.trailer = plan.trailer;
         let size = plan.size;
         let pages_in_job = u32::try_from(JOB_LEN / size.bytes_u64()).unwrap_or(u32::MAX);
         let starts = (1..=plan.last).step_by(usize::try_from(pages_in_job).unwrap_or(usize::MAX));
-        starts
+        let mut tasks: Vec<_> = starts
             .map(|first| Task::Pages {
                 size,
                 first,
                 last: first.saturating_add(pages_in_job - 1).min(plan.last),
             })
-            .collect()
+            .collect();
+        if options.deep {
+            deep::require_clean(plan.state, path)?;
+            tasks.push(Task::Deep {
+                size,
+                last: plan.last,
+            });
+        }
+        Ok(tasks)
     }
 
     fn log(&mut self, headers: &LogHeaders<'a>) -> Vec<Task<'a>> {
@@ -226,7 +246,7 @@ impl<'a> Checked<'a> {
         job: &Job<'_>,
         file: Result<Arc<dyn File>, Damage>,
         meter: &Meter<'_>,
-    ) -> (FileReport, Option<u64>) {
+    ) -> JetResult<(FileReport, Option<u64>)> {
         let of = &self.report;
         let mut part = FileReport::new(of.name.clone(), of.path.clone(), of.role, of.len);
         part.unit = of.unit;
@@ -234,18 +254,22 @@ impl<'a> Checked<'a> {
             Ok(file) => file,
             Err(damage) => {
                 part.add(damage);
-                return (part, None);
+                return Ok((part, None));
             }
         };
         let mut sum = None;
         match job.task {
             Task::Pages { size, first, last } => check_pages(&*file, size, (first, last), meter, &mut part),
+            Task::Deep { size, .. } => {
+                let database = Database::open(Arc::clone(&file), &self.entry.file.path)?;
+                part.deep = Some(deep::check(&database, &|| meter.add(size.bytes_u64()))?);
+            }
             Task::Log(header) => sum = log::check_log(&*file, header, meter, &mut part),
             Task::Checkpoint => companion::check_checkpoint(&*file, meter, &mut part),
             Task::FlushMap => companion::check_flush_map(&*file, meter, &mut part),
         }
         self.note_change(&*file, &mut part);
-        (part, sum)
+        Ok((part, sum))
     }
 
     /// A file that changed since it was listed may look damaged although it is only in use.

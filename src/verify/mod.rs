@@ -6,6 +6,8 @@
 //!                  └───────────── set: manifest, required generations, chain of logs ──────┘
 //! ```
 //!
+//! With [`VerifyOptions::deep`] also whether everything in each database fits together: [`deep`].
+//!
 //! Nothing is written, memory stays small whatever the files' sizes, and damage never ends a verification early.
 
 mod companion;
@@ -35,6 +37,8 @@ pub struct VerifyOptions {
     pub lock: bool,
     /// Whether a set without a manifest counts as incomplete.
     pub require_manifest: bool,
+    /// Whether to check also that everything in the databases fits together; they must have been shut down cleanly.
+    pub deep: bool,
 }
 
 impl Default for VerifyOptions {
@@ -43,6 +47,7 @@ impl Default for VerifyOptions {
             threads: 2,
             lock: true,
             require_manifest: false,
+            deep: false,
         }
     }
 }
@@ -51,8 +56,9 @@ impl Default for VerifyOptions {
 /// called often, from several threads.
 ///
 /// # Errors
-/// There is nothing to verify, or an engine has one of the files (`JET_errDatabaseInUse`). Whatever is wrong with the
-/// files themselves is in the report.
+/// There is nothing to verify, an engine has one of the files (`JET_errDatabaseInUse`), or a database that is to be
+/// checked deeply is dirty (`JET_errDatabaseDirtyShutdown`). Whatever is wrong with the files themselves is in the
+/// report.
 pub fn verify(
     file_system: &dyn FileSystem,
     paths: &AtRestPaths,

@@ -1,5 +1,6 @@
 //! What a verification found: per file, for the set, and the verdict.
 
+use super::deep::DeepReport;
 use crate::backup::{FileRole, JsonName};
 use crate::error::JetErr;
 use serde::{Serialize, Serializer};
@@ -76,6 +77,9 @@ pub struct FileReport {
     pub damage: Vec<Damage>,
     /// What the user may want to know beside.
     pub notes: Vec<String>,
+    /// Whether everything in it fits together, if that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deep: Option<DeepReport>,
 }
 
 /// A damaged place.
@@ -141,6 +145,7 @@ impl FileReport {
             damaged: 0,
             damage: Vec::new(),
             notes: Vec::new(),
+            deep: None,
         }
     }
 
@@ -167,6 +172,7 @@ impl FileReport {
         self.damage.sort_by_key(|damage| damage.offset);
         self.damage.truncate(DAMAGE_MOST);
         self.notes.extend(part.notes);
+        self.deep = part.deep.or(self.deep.take());
     }
 
     /// Whether damage in it matters: without the other files recovery and engine do as well.
@@ -184,7 +190,7 @@ impl FileReport {
 
     /// Whether something in it is wrong.
     pub fn is_damaged(&self) -> bool {
-        self.damaged > 0 || self.repairable > 0
+        self.damaged > 0 || self.repairable > 0 || self.deep.as_ref().is_some_and(|deep| deep.damage > 0)
     }
 }
 

@@ -1,5 +1,7 @@
 //! `jetfs verify`.
 
+mod deep_findings;
+
 use crate::exit::Exit;
 use crate::output::Output;
 use anyhow::Result;
@@ -22,14 +24,19 @@ Verify every checksum of files or of a set, and whether the set is complete.
 PATH is a directory (a backup set, or an instance that nobody has open), or ESE files. Checked are both copies of
 headers, every page up to the last that the database owns, every segment of every log and the chain between logs,
 checkpoint, flush map, and the trailer page of backup copies. Of a directory also: everything that backup.json lists
-is there with its length, and every database has the logs that its recovery needs. Nothing is written.",
+is there with its length, and every database has the logs that its recovery needs. Nothing is written.
+
+With --deep also that everything in the databases fits together, as the engine's own integrity check does, and more:
+every page is used once or available once; trees, keys and links; the catalog and its shadow. What the engine tolerates
+(lost pages) is a note. Dirty databases are refused: their pages need not fit together before recovery.",
     after_help = "\
 Examples:
   jetfs verify /backup/ntds
   jetfs verify SRUDB.dat
+  jetfs verify --deep SRUDB.dat
   jetfs --json verify /backup/ntds | jq .verdict
 
-Exit codes: 0 good; 5 incomplete: something is missing or belongs to another set; 6 something is damaged."
+Exit codes: 0 good; 3 --deep refuses a dirty database; 5 incomplete: something is missing or belongs to another set; 6 something is damaged."
 )]
 pub(crate) struct Args {
     /// Directories or files to verify
@@ -52,6 +59,10 @@ pub(crate) struct Args {
     #[arg(long)]
     require_manifest: bool,
 
+    /// Check also that everything in the databases fits together
+    #[arg(long)]
+    deep: bool,
+
     /// Take no locks, for evidence on read-only media
     #[arg(long)]
     no_lock: bool,
@@ -68,6 +79,7 @@ impl Args {
             threads: self.threads.into(),
             lock: !self.no_lock,
             require_manifest: self.require_manifest,
+            deep: self.deep,
         };
         let paths = AtRestPaths {
             sources: self.paths,
@@ -155,12 +167,16 @@ fn print_damaged(file: &FileReport, output: &Output) -> io::Result<()> {
     if hidden > 0 {
         output.line(format!("  and {hidden} more"))?;
     }
-    Ok(())
+    match &file.deep {
+        Some(deep) => deep_findings::print_damage(deep, output),
+        None => Ok(()),
+    }
 }
 
 fn how_many(file: &FileReport) -> String {
     let places = |count: u64| format!("{count} place{}", if count == 1 { "" } else { "s" });
-    match (file.damaged, file.repairable) {
+    let misfits = file.deep.as_ref().map_or(0, |deep| deep.damage);
+    match (file.damaged + misfits, file.repairable) {
         (damaged, 0) => places(damaged),
         (0, repairable) => format!("{} that readers put right", places(repairable)),
         (damaged, repairable) => format!("{}, and {repairable} that readers put right", places(damaged)),
@@ -182,7 +198,9 @@ fn place(damage: &Damage) -> String {
 fn notes(report: &VerifyReport) -> impl Iterator<Item = String> {
     let of_files = report.files.iter().flat_map(|file| {
         let name = file.name.0.display();
-        file.notes.iter().map(move |note| format!("{name}: {note}"))
+        let deep = file.deep.iter().flat_map(deep_findings::notes);
+        let all = file.notes.iter().cloned().chain(deep);
+        all.map(move |note| format!("{name}: {note}"))
     });
     report.notes.iter().cloned().chain(of_files)
 }
@@ -200,5 +218,16 @@ fn summary(report: &VerifyReport) -> String {
     let segments = checked(Unit::Segments) + checked(Unit::Ranges);
     let (files, pages) = (report.files.len(), checked(Unit::Pages));
     let plural = if files == 1 { "" } else { "s" };
-    format!("{verdict}: {files} file{plural}, {pages} pages and {segments} log segments checked")
+    let trees: u64 = report
+        .files
+        .iter()
+        .filter_map(|file| file.deep.as_ref())
+        .map(|deep| deep.counts.trees)
+        .sum();
+    let deeply = if trees > 0 {
+        format!(", {trees} trees deeply")
+    } else {
+        String::new()
+    };
+    format!("{verdict}: {files} file{plural}, {pages} pages and {segments} log segments checked{deeply}")
 }

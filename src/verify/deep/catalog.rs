@@ -31,7 +31,8 @@ impl Check<'_> {
 
     fn unreadable_catalog(&mut self, which: &str, error: &JetError) {
         let what = format!("the catalog cannot be read: {}", error.cause());
-        self.findings.add(FindingKind::Catalog, error.place().page, which, what);
+        self.findings
+            .add(FindingKind::Catalog, error.place().page, which, what);
     }
 
     /// Compares the catalog with its shadow, row by row.
@@ -88,6 +89,7 @@ impl Check<'_> {
 
     fn shadow_differs(&mut self, row: &Entry, which: &str, how: &str) {
         let what = format!("{how} the row with key {}", hex(row.key()));
-        self.findings.add(FindingKind::Shadow, Some(row.pgno()), which, what);
+        self.findings
+            .add(FindingKind::Shadow, Some(row.pgno()), which, what);
     }
 }

@@ -115,21 +115,27 @@ impl Check<'_> {
         let (first, last) = run;
         let is_shelved = self.census.shelved.contains_run(run);
         if last > self.census.last && !is_shelved {
-            let what = format!("pages {first} to {last} are owned, but the database ends after page {}", self.census.last);
+            let what = format!(
+                "pages {first} to {last} are owned, but the database ends after page {}",
+                self.census.last
+            );
             self.findings.add(FindingKind::NotOwned, Some(last), name, what);
         } else if lender.is_some_and(|lender| !lender.owned.contains_run(run)) && !is_shelved {
-            let what = format!("pages {first} to {last} are owned, but not all of them by the tree that lends them");
+            let what =
+                format!("pages {first} to {last} are owned, but not all of them by the tree that lends them");
             self.findings.add(FindingKind::NotOwned, Some(first), name, what);
         }
         for pgno in first..=last.min(self.census.last) {
             if self.census.available.contains(pgno) {
-                let what = format!("the page of the owned pages {first} to {last} is available to another tree");
+                let what =
+                    format!("the page of the owned pages {first} to {last} is available to another tree");
                 self.findings
                     .add(FindingKind::AvailableInUse, Some(pgno), name, what);
                 return;
             }
             if !self.census.own(rank, pgno) {
-                let what = format!("the page of the owned pages {first} to {last} is owned by another tree, too");
+                let what =
+                    format!("the page of the owned pages {first} to {last} is owned by another tree, too");
                 self.findings.add(FindingKind::OwnedTwice, Some(pgno), name, what);
                 return;
             }

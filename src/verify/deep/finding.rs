@@ -130,11 +130,6 @@ impl Findings {
         *count += 1;
     }
 
-    /// Whether a further finding of this kind would only be counted.
-    pub(super) fn is_full(&self, kind: FindingKind) -> bool {
-        self.count(kind) >= FINDINGS_MOST as u64
-    }
-
     /// The findings that were kept.
     pub fn kept(&self) -> &[Finding] {
         &self.kept

@@ -31,6 +31,7 @@ use crate::format::{DbState, PageFlags};
 use crate::store::Database;
 use census::{Census, Rank, Territory};
 use serde::Serialize;
+use std::path::Path;
 
 /// Root page and objid of the tree that owns the whole file.
 const SYSTEM_ROOT: u32 = crate::format::SYSTEM_ROOT;
@@ -70,7 +71,7 @@ pub struct Counts {
 /// The database was not shut down cleanly (`JET_errDatabaseDirtyShutdown`): its pages are of different times, and do
 /// not fit together before its logs are replayed. Whatever is wrong with a clean database is in the report.
 pub fn check(database: &Database, tell: &(dyn Fn() + Sync)) -> JetResult<DeepReport> {
-    require_clean(database)?;
+    require_clean(database.header().state, database.path())?;
     let last = match database.last_owned_page() {
         Ok(last) => last.min(database.last_page_in_file()?),
         Err(_) => database.last_page_in_file()?,
@@ -87,18 +88,20 @@ pub fn check(database: &Database, tell: &(dyn Fn() + Sync)) -> JetResult<DeepRep
     Ok(check.into_report())
 }
 
-/// Whether the deep check of the database would mean anything.
+/// Whether the deep check of a database in this state means anything.
 ///
 /// # Errors
 /// `JET_errDatabaseDirtyShutdown`, with what to do.
-fn require_clean(database: &Database) -> JetResult<()> {
-    if database.header().state == DbState::CleanShutdown {
+pub(super) fn require_clean(state: DbState, path: &Path) -> JetResult<()> {
+    if state == DbState::CleanShutdown {
         return Ok(());
     }
     let what = "the database was not shut down cleanly, so that its pages need not fit together yet";
     Err(JetError::rule(JetErr::DatabaseDirtyShutdown, what)
-        .in_file(database.path())
-        .advise("Recover it first (jetfs recover, or jetfs recover -o into a copy), then check what that made."))
+        .in_file(path)
+        .advise(
+            "Recover it first (jetfs recover, or jetfs recover -o into a copy), then check what that made.",
+        ))
 }
 
 /// A tree of the database: what its pages must say.

@@ -39,7 +39,10 @@ impl PageBits {
 }
 
 fn place(pgno: u32) -> (usize, u64) {
-    (usize::try_from(pgno / WORD).unwrap_or(usize::MAX), 1 << (pgno % WORD))
+    (
+        usize::try_from(pgno / WORD).unwrap_or(usize::MAX),
+        1 << (pgno % WORD),
+    )
 }
 
 #[cfg(test)]

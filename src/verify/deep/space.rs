@@ -7,7 +7,8 @@ use super::finding::{FindingKind, hex};
 use super::walk::LeafNode;
 use super::{Check, TreeShape};
 use crate::format::{
-    Extent, FormatError, FreeSpace, Page, PageFlags, RootHeader, SpaceFlags, SpaceHeader, SpaceNode, SplitBuffer,
+    Extent, FormatError, FreeSpace, Page, PageFlags, RootHeader, SpaceFlags, SpaceHeader, SpaceNode,
+    SplitBuffer,
 };
 
 /// The pool of pages beyond the end of the file.
@@ -45,7 +46,9 @@ impl Check<'_> {
             return None;
         }
         let what = match view.external_header().and_then(RootHeader::read) {
-            Ok(RootHeader { space: Some(space), .. }) => return Some(space),
+            Ok(RootHeader {
+                space: Some(space), ..
+            }) => return Some(space),
             Ok(_) => "the root page has no space header".to_owned(),
             Err(error) => error.to_string(),
         };
@@ -82,7 +85,10 @@ impl Check<'_> {
         bits: u32,
     ) {
         let last = tree.root.saturating_add(count.saturating_sub(1));
-        let extent = Extent { last, count: last - tree.root + 1 };
+        let extent = Extent {
+            last,
+            count: last - tree.root + 1,
+        };
         if let Some(run) = territory.owned.push(extent) {
             self.own_run(&tree.name, territory.rank, lender, run);
         }
@@ -92,7 +98,13 @@ impl Check<'_> {
         }
     }
 
-    fn space_trees(&mut self, tree: &TreeShape, territory: &mut Territory, lender: Option<&Territory>, owned_root: u32) {
+    fn space_trees(
+        &mut self,
+        tree: &TreeShape,
+        territory: &mut Territory,
+        lender: Option<&Territory>,
+        owned_root: u32,
+    ) {
         let owned_tree = tree.space_tree("owned extents", owned_root);
         let rank = territory.rank;
         self.walk(&owned_tree, None, &mut |check, node| {
@@ -152,8 +164,12 @@ impl Check<'_> {
             return self.avail_run(&tree.name, territory, run);
         }
         if run.0 <= self.census.last || territory.rank != Rank::System {
-            let what = format!("pages {} to {} are shelved, but lie inside the database", run.0, run.1);
-            self.findings.add(FindingKind::Space, Some(run.0), &tree.name, what);
+            let what = format!(
+                "pages {} to {} are shelved, but lie inside the database",
+                run.0, run.1
+            );
+            self.findings
+                .add(FindingKind::Space, Some(run.0), &tree.name, what);
         }
         self.census.shelved.push(node.extent);
     }
@@ -163,7 +179,8 @@ impl Check<'_> {
         let Ok(page) = self.database.read_page(tree.root) else {
             return;
         };
-        let buffer = || -> Result<SplitBuffer, FormatError> { SplitBuffer::read(Page::of(&page)?.external_header()?) };
+        let buffer =
+            || -> Result<SplitBuffer, FormatError> { SplitBuffer::read(Page::of(&page)?.external_header()?) };
         match buffer() {
             Ok(buffer) => {
                 for extent in buffer.reserves.into_iter().filter(|extent| extent.count > 0) {

@@ -59,7 +59,11 @@ impl Check<'_> {
             check.read_space(tree, Rank::Child, table.root, space.as_ref())
         };
         // All that is lent must be known before a tree's own pages are looked at.
-        let index_spaces: Vec<_> = trees.indexes.iter().map(|(_, tree)| space_of(self, tree)).collect();
+        let index_spaces: Vec<_> = trees
+            .indexes
+            .iter()
+            .map(|(_, tree)| space_of(self, tree))
+            .collect();
         let long_value_space = trees.long_values.as_ref().and_then(|tree| space_of(self, tree));
         if let Some(tree) = &trees.long_values {
             self.walk(tree, long_value_space.as_ref(), &mut |_, _| ());

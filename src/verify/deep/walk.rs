@@ -58,7 +58,12 @@ struct Walk<'w, 'v, 'd> {
 
 impl<'d> Check<'d> {
     /// Walks through a tree. Its pages must lie in `territory`; where that is not known yet, they are noted as unplaced.
-    pub(super) fn walk(&mut self, tree: &TreeShape, territory: Option<&Territory>, visit: &mut Visit<'_, 'd>) {
+    pub(super) fn walk(
+        &mut self,
+        tree: &TreeShape,
+        territory: Option<&Territory>,
+        visit: &mut Visit<'_, 'd>,
+    ) {
         self.counts.trees += 1;
         let mut walk = Walk {
             check: self,
@@ -83,7 +88,13 @@ impl Walk<'_, '_, '_> {
     }
 
     /// Walks through what is below `pgno`. Returns the page if it could be read and belongs to the tree.
-    fn subtree(&mut self, pgno: u32, parent: Option<u32>, depth: usize, bounds: &Bounds<'_>) -> Option<Arc<VerifiedPage>> {
+    fn subtree(
+        &mut self,
+        pgno: u32,
+        parent: Option<u32>,
+        depth: usize,
+        bounds: &Bounds<'_>,
+    ) -> Option<Arc<VerifiedPage>> {
         let page = self.open(pgno, parent, depth);
         let view = page.as_ref().and_then(|page| self.view(page, depth));
         let Some(view) = view else {
@@ -102,7 +113,11 @@ impl Walk<'_, '_, '_> {
     /// Reads a page that the tree points to, if nobody has used it so far.
     fn open(&mut self, pgno: u32, parent: Option<u32>, depth: usize) -> Option<Arc<VerifiedPage>> {
         if depth >= DEPTH_MOST {
-            self.find(FindingKind::Depth, pgno, "the tree has more levels than a tree can have");
+            self.find(
+                FindingKind::Depth,
+                pgno,
+                "the tree has more levels than a tree can have",
+            );
             return None;
         }
         if !self.check.use_page(self.tree, pgno, parent) {
@@ -134,7 +149,11 @@ impl Walk<'_, '_, '_> {
             }
         };
         if view.objid() != self.tree.objid {
-            let what = format!("the page belongs to object {}, not to {}", view.objid(), self.tree.objid);
+            let what = format!(
+                "the page belongs to object {}, not to {}",
+                view.objid(),
+                self.tree.objid
+            );
             self.find(FindingKind::ForeignPage, pgno, what);
             return None;
         }
@@ -144,7 +163,10 @@ impl Walk<'_, '_, '_> {
         self.check_flags(&view, depth);
         let dirtied = self.check.database.header().dbtime_dirtied;
         if view.dbtime() > dirtied {
-            let what = format!("dbtime {:#x} is after the database's, {dirtied:#x}", view.dbtime());
+            let what = format!(
+                "dbtime {:#x} is after the database's, {dirtied:#x}",
+                view.dbtime()
+            );
             self.find(FindingKind::Dbtime, pgno, what);
         }
         let is_followed = !view.flags().intersects(PageFlags::EMPTY | PageFlags::PRE_INIT);
@@ -172,30 +194,52 @@ impl Walk<'_, '_, '_> {
 
     fn internal(&mut self, view: &Page<'_>, depth: usize, bounds: &Bounds<'_>) {
         if view.prev().is_some() || view.next().is_some() {
-            self.find(FindingKind::SiblingLinks, view.pgno, "a page above the leaves has neighbours");
+            self.find(
+                FindingKind::SiblingLinks,
+                view.pgno,
+                "a page above the leaves has neighbours",
+            );
         }
         let (count, mut low) = (view.node_count(), bounds.low.to_vec());
         if count == 0 {
-            self.find(FindingKind::PageStructure, view.pgno, "a page above the leaves has no nodes");
+            self.find(
+                FindingKind::PageStructure,
+                view.pgno,
+                "a page above the leaves has no nodes",
+            );
         }
         for index in 0..count {
             let (key, child) = match view.node(index).and_then(|node| Ok((node.key(), node.child()?))) {
                 Ok(found) => found,
                 Err(error) => {
-                    self.find(FindingKind::PageStructure, view.pgno, format!("node {index}: {error}"));
+                    self.find(
+                        FindingKind::PageStructure,
+                        view.pgno,
+                        format!("node {index}: {error}"),
+                    );
                     self.chain = Chain::Unknown;
                     continue;
                 }
             };
             let is_last = index + 1 == count;
             if is_last && key != bounds.high {
-                let what = format!("the last key {} is not the one in its parent, {}", hex(&key), hex(bounds.high));
+                let what = format!(
+                    "the last key {} is not the one in its parent, {}",
+                    hex(&key),
+                    hex(bounds.high)
+                );
                 self.find(FindingKind::Separator, view.pgno, what);
             } else if !is_last && (key.is_empty() || key <= low || !is_below(&key, bounds.high)) {
-                let what = format!("key {index} ({}) does not ascend or is outside of the page's bounds", hex(&key));
+                let what = format!(
+                    "key {index} ({}) does not ascend or is outside of the page's bounds",
+                    hex(&key)
+                );
                 self.find(FindingKind::Separator, view.pgno, what);
             }
-            let below = Bounds { low: &low, high: &key };
+            let below = Bounds {
+                low: &low,
+                high: &key,
+            };
             if let Some(page) = self.subtree(child, Some(view.pgno), depth + 1, &below) {
                 self.check_child(view, &page);
             }
@@ -207,7 +251,10 @@ impl Walk<'_, '_, '_> {
     fn check_child(&mut self, parent: &Page<'_>, child: &Arc<VerifiedPage>) {
         let is_leaf = Page::of(child).is_ok_and(|child| child.is_leaf());
         if is_leaf != parent.flags().contains(PageFlags::PARENT_OF_LEAF) {
-            let what = format!("page {} below it contradicts the parent-of-leaf flag", child.pgno());
+            let what = format!(
+                "page {} below it contradicts the parent-of-leaf flag",
+                child.pgno()
+            );
             self.find(FindingKind::PageFlags, parent.pgno, what);
         }
     }
@@ -220,10 +267,14 @@ impl Walk<'_, '_, '_> {
         }
         self.check_links(view);
         if view.node_count() == 0 && depth > 0 {
-            self.find(FindingKind::EmptyLeaf, view.pgno, "a leaf that is no root has no nodes");
+            self.find(
+                FindingKind::EmptyLeaf,
+                view.pgno,
+                "a leaf that is no root has no nodes",
+            );
         }
-        let orders_by_data =
-            self.tree.kind.contains(PageFlags::NON_UNIQUE_KEYS) && !self.tree.kind.contains(PageFlags::SPACE_TREE);
+        let orders_by_data = self.tree.kind.contains(PageFlags::NON_UNIQUE_KEYS)
+            && !self.tree.kind.contains(PageFlags::SPACE_TREE);
         for index in 0..view.node_count() {
             match view.node(index) {
                 Ok(node) => {
@@ -237,11 +288,19 @@ impl Walk<'_, '_, '_> {
                         is_deleted: node.is_deleted(),
                     };
                     (self.visit)(self.check, &leaf_node);
-                    let data = if orders_by_data { node.data.to_vec() } else { Vec::new() };
+                    let data = if orders_by_data {
+                        node.data.to_vec()
+                    } else {
+                        Vec::new()
+                    };
                     self.before = Some((key, data));
                 }
                 Err(error) => {
-                    self.find(FindingKind::PageStructure, view.pgno, format!("node {index}: {error}"));
+                    self.find(
+                        FindingKind::PageStructure,
+                        view.pgno,
+                        format!("node {index}: {error}"),
+                    );
                 }
             }
         }
@@ -281,7 +340,11 @@ impl Walk<'_, '_, '_> {
             key_before.as_slice() < key
         };
         if !ascends {
-            let what = format!("node {index}: key {} does not follow {}", hex(key), hex(key_before));
+            let what = format!(
+                "node {index}: key {} does not follow {}",
+                hex(key),
+                hex(key_before)
+            );
             self.find(FindingKind::KeyOrder, pgno, what);
         }
     }
@@ -295,7 +358,11 @@ impl Walk<'_, '_, '_> {
         by_data: bool,
         bounds: &Bounds<'_>,
     ) {
-        let whole = if by_data { [key, data].concat() } else { key.to_vec() };
+        let whole = if by_data {
+            [key, data].concat()
+        } else {
+            key.to_vec()
+        };
         if whole.as_slice() < bounds.low || !is_below(&whole, bounds.high) {
             let what = format!(
                 "node {index}: key {} is not between {} and {}, which the pages above say",

@@ -1,3 +1,7 @@
 //! The deep check on genuine databases, and on such with one rule broken.
 
+mod broken_catalog;
+mod broken_space;
+mod broken_trees;
 mod genuine;
+mod mutant;
