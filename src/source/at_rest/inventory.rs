@@ -9,6 +9,7 @@ use crate::backup::{FileRole, LogRange, SourceFile};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{ChosenCheckpoint, FormatError, LogHeader, Signature};
 use crate::io::{FileStat, FileSystem};
+use crate::recovery::in_place::LockedSet;
 use crate::store::instance_names::Base;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -168,7 +169,21 @@ impl Inventory {
             return Err(nothing_found(paths, &inventory.ignored));
         }
         judge::judge(&mut inventory);
+        inventory.warn_of_interrupted_recovery(fs);
         Ok(inventory)
+    }
+
+    /// A database whose pages a recovery was writing when it was interrupted may have torn ones.
+    fn warn_of_interrupted_recovery(&mut self, fs: &dyn FileSystem) {
+        let interrupted = self.databases.iter().map(|database| &database.entry.file);
+        let interrupted = interrupted.filter(|file| LockedSet::is_interrupted(fs, &file.path));
+        self.warnings.extend(interrupted.map(|file| Warning {
+            file: Some(file.name.clone()),
+            code: JetErr::DatabaseDirtyShutdown,
+            what: "a recovery was interrupted while it wrote pages, some of which may be torn; `jetfs recover` on the \
+                   set finishes it"
+                .into(),
+        }));
     }
 
     /// Every file of the set: databases, logs in order, checkpoint, the rest.

@@ -99,7 +99,7 @@ impl Report {
             output.line(format!("the checkpoint was not used: {problem}"))?;
         }
         output.line(format!(
-            "replayed from {}, which {} says, to the end of generation {:X}: {} records, {} changes of pages",
+            "replayed from {}, which {} says, to the end of generation {:#x}: {} records, {} changes of pages",
             start.position, start.because, self.last_generation, self.records, self.applied
         ))?;
         let RolledBack {

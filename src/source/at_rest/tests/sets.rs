@@ -53,6 +53,19 @@ fn a_whole_set_has_nothing_to_say_but_that_it_is_dirty() {
 }
 
 #[test]
+fn an_interrupted_recovery_is_warned_of() {
+    let folder = made();
+    write(folder.path(), "a.edb.jetfs-pages", &[0; 4096]);
+    let inventory = take(&[folder.path()]).unwrap();
+    let said = inventory.warnings.iter().map(|warning| warning.what.as_str());
+    let said: Vec<&str> = said.filter(|what| what.contains("interrupted")).collect();
+    assert!(
+        matches!(said.as_slice(), [one] if one.contains("jetfs recover")),
+        "{said:?}"
+    );
+}
+
+#[test]
 fn missing_generations_are_named_required_or_committed() {
     let folder = made();
     fs::remove_file(folder.path().join("edb00003.log")).unwrap();
