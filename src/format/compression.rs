@@ -1,4 +1,5 @@
-//! Compressed values: 7-bit ASCII and Unicode, and XPRESS (database-file.md section 7.5, MS-XCA section 2.4).
+//! Compressed values: 7-bit ASCII and Unicode, XPRESS and LZ4 blocks (database-file.md section 7.5, MS-XCA
+//! section 2.4).
 //!
 //! The output never grows beyond what the caller allows or the value announces.
 
@@ -50,6 +51,11 @@ pub fn decompress(value: &[u8], limit: usize) -> Result<Vec<u8>, FormatError> {
         Some(CompressionScheme::Xpress) => {
             let size = usize::from(fields.u16(1)?);
             xpress(fields.from(3)?, within(size, limit)?)?
+        }
+        Some(CompressionScheme::Lz4) => {
+            let size = within(usize::from(fields.u16(1)?), limit)?;
+            let plain = lz4_flex::block::decompress(fields.from(3)?, size);
+            plain.map_err(|problem| error(3, format!("is no LZ4 block: {problem}")))?
         }
         Some(scheme) => return Err(error(0, format!("the scheme {scheme:?} cannot be decompressed"))),
         None => return Err(fields.bad(0, "compression scheme", first, "0x08 to 0x3f")),
@@ -218,6 +224,15 @@ mod tests {
         assert_eq!(decompress(&repeated, 300).unwrap(), b"abc".repeat(100));
     }
 
+    /// One literal run and one match, from the description of the LZ4 block format.
+    #[test]
+    fn lz4_blocks_unfold() {
+        let value = [0x38, 17, 0, 0x38, b'a', b'b', b'c', 3, 0, 0x20, b'x', b'y'];
+        assert_eq!(decompress(&value, 17).unwrap(), b"abcabcabcabcabcxy");
+        assert!(decompress(&value, 16).is_err());
+        assert!(decompress(&[0x38, 9, 0, 0x38, b'a', b'b', b'c', 9, 0], 9).is_err());
+    }
+
     #[test]
     fn a_scheme_that_is_not_supported_is_named() {
         let message = decompress(&[0x30, 0, 0], 100).unwrap_err().to_string();
@@ -231,9 +246,11 @@ mod tests {
             if let Ok(plain) = decompress(&bytes, limit) {
                 prop_assert!(plain.len() <= limit);
             }
-            let mut forced = vec![0x18, 0xff, 0x3f];
-            forced.extend(&bytes);
-            let _ = decompress(&forced, limit);
+            for scheme in [0x18, 0x38] {
+                let mut forced = vec![scheme, 0xff, 0x3f];
+                forced.extend(&bytes);
+                let _ = decompress(&forced, limit);
+            }
         });
     }
 }
