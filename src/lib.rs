@@ -9,6 +9,7 @@
 //! * [`recovery`]: redo and undo of log records;
 //! * [`backup`]: what can be backed up, and the protocol's state machine;
 //! * [`source`]: the sources: files at rest, and their databases as recovery makes them;
+//! * [`restore`]: from copied backup sets to clean databases;
 //! * [`verify`]: checks every checksum of files and sets, and whether a set is complete.
 
 pub mod backup;
@@ -16,6 +17,7 @@ pub mod error;
 pub mod format;
 pub mod io;
 pub mod recovery;
+pub mod restore;
 pub mod source;
 pub mod store;
 pub mod verify;

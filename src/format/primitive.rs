@@ -62,6 +62,12 @@ impl LogTime {
         u16::from(low >> 1) | u16::from(high >> 1 & 7) << 7
     }
 
+    /// Year, month, day, hour, minute, second and millisecond: compares in the order of time, whatever the flags.
+    pub fn parts(self) -> [u16; 7] {
+        let [second, minute, hour, day, month, ..] = self.0.map(u16::from);
+        [self.year(), month, day, hour, minute, second, self.millisecond()]
+    }
+
     /// The full year.
     pub fn year(self) -> u16 {
         let [_, _, _, _, _, year, ..] = self.0;

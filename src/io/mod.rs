@@ -106,6 +106,15 @@ pub trait File: Send + Sync + Debug {
         Ok(())
     }
 
+    /// Copies up to `len` bytes at `offset` of `source` to the same place of this file; returns how many, 0 at the end
+    /// of `source`. Where the system can, the bytes are shared or copied without passing through here.
+    ///
+    /// # Errors
+    /// Either file's.
+    fn copy_from(&self, source: &dyn File, offset: u64, len: usize) -> io::Result<usize> {
+        copy_through_memory(self, source, offset, len)
+    }
+
     /// Reads until `buf` is full or the file ends; returns the bytes read.
     fn read_full_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut done = 0;
@@ -142,6 +151,22 @@ pub trait File: Send + Sync + Debug {
         }
         Ok(())
     }
+}
+
+/// Bytes that are copied at once where the system cannot copy by itself.
+const COPIED_AT_ONCE: usize = 1 << 20;
+
+fn copy_through_memory<F: File + ?Sized>(
+    to: &F,
+    source: &dyn File,
+    offset: u64,
+    len: usize,
+) -> io::Result<usize> {
+    let mut bytes = vec![0; len.min(COPIED_AT_ONCE)];
+    let read = source.read_full_at(&mut bytes, offset)?;
+    bytes.truncate(read);
+    to.write_all_at(&bytes, offset)?;
+    Ok(read)
 }
 
 /// Directories and paths.

@@ -2,7 +2,7 @@
 
 use super::{Clock, DirEntry, File, FileKind, FileStat, FileSystem, LockKind, OpenMode};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::fcntl::{FcntlArg, copy_file_range, fcntl};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -131,6 +131,22 @@ impl File for RealFile {
         let _ = posix_fadvise(&self.0, offset, len, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
     }
 
+    fn copy_from(&self, source: &dyn File, offset: u64, len: usize) -> io::Result<usize> {
+        let through_memory = || super::copy_through_memory(self, source, offset, len);
+        let (Some(from), Ok(start)) = (source.raw_fd(), i64::try_from(offset)) else {
+            return through_memory();
+        };
+        let (mut read_at, mut write_at) = (start, start);
+        match copy_file_range(from, Some(&mut read_at), &self.0, Some(&mut write_at), len) {
+            Ok(copied) => Ok(copied),
+            // Not between these file systems, or not by this kernel.
+            Err(Errno::EXDEV | Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP | Errno::EPERM) => {
+                through_memory()
+            }
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
     fn take_attributes_of(&self, other: &dyn File) -> io::Result<()> {
         let Some(other) = other.raw_fd() else {
             return Ok(());
@@ -177,6 +193,23 @@ impl Clock for RealClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_of_a_file_is_copied_to_the_same_place_and_nothing_behind_its_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let create = |name| {
+            let path = directory.path().join(name);
+            RealFileSystem.open(&path, OpenMode::CreateNew).unwrap()
+        };
+        let (from, to) = (create("from"), create("to"));
+        from.write_all_at(b"0123456789", 0).unwrap();
+        assert_eq!(to.copy_from(&*from, 4, 3).unwrap(), 3);
+        assert_eq!(to.copy_from(&*from, 7, 100).unwrap(), 3);
+        assert_eq!(to.copy_from(&*from, 10, 100).unwrap(), 0);
+        let mut copied = [1; 10];
+        to.read_exact_at(&mut copied, 0).unwrap();
+        assert_eq!(&copied, b"\0\0\0\x00456789");
+    }
 
     #[test]
     fn opening_a_pipe_without_a_writer_does_not_wait() {

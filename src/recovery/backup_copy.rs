@@ -2,7 +2,7 @@
 //! replayed (external-backup.md section 8.4).
 
 use crate::error::{JetErr, JetError, JetResult};
-use crate::format::{BackupInfo, BackupType, DatabaseHeader, LogTime, Signature, Trailer};
+use crate::format::{BackupInfo, BackupType, DatabaseHeader, LogTime, PageSize, Signature, Trailer};
 use crate::io::File;
 use crate::store::Overlay;
 use std::path::Path;
@@ -21,27 +21,45 @@ pub(super) fn merge_trailer(
     if header.backup_full_current.generation_low == 0 || header.backup_full_current.generation_high != 0 {
         return Ok(());
     }
-    let in_file = |error: JetError| error.in_file(path);
-    let size = header.page_size;
     let last = overlay.last_page();
-    if last == 0 {
-        return Err(in_file(JetError::rule(
-            JetErr::BadPatchPage,
-            "is too short to have a trailer",
-        )));
-    }
-    let mut page = vec![0; size.bytes()];
-    let read = file.read_exact_at(&mut page, size.offset_of(last));
-    read.map_err(|error| overlay.place(JetError::io("read", error), last))?;
-    let trailer = Trailer::read(&page, size);
-    let trailer = trailer.map_err(|error| overlay.place(JetError::format(error), last))?;
-    check_belongs(&trailer, header, sequence).map_err(in_file)?;
-    overlay.set_last_page(last - 1);
+    let trailer = read_trailer(file, path, header.page_size, last)?;
+    check_belongs(&trailer, header, sequence).map_err(|error| error.in_file(path))?;
+    overlay.set_last_page(last.saturating_sub(1));
     merge(header, &trailer);
     Ok(())
 }
 
-fn check_belongs(trailer: &Trailer, header: &DatabaseHeader, sequence: Signature) -> JetResult<()> {
+/// The trailer page of a copy, `last` being its last page.
+///
+/// # Errors
+/// `JET_errBadPatchPage`: the page is damaged, or the copy is too short to have one.
+pub(crate) fn read_trailer(
+    file: &dyn File,
+    path: &Path,
+    page_size: PageSize,
+    last: u32,
+) -> JetResult<Trailer> {
+    if last == 0 {
+        let what = "is too short to have a trailer";
+        return Err(JetError::rule(JetErr::BadPatchPage, what).in_file(path));
+    }
+    let offset = page_size.offset_of(last);
+    let place = |error: JetError| error.in_file(path).on_page(last).at_offset(offset);
+    let mut page = vec![0; page_size.bytes()];
+    let read = file.read_exact_at(&mut page, offset);
+    read.map_err(|error| place(JetError::io("read", error)))?;
+    Trailer::read(&page, page_size).map_err(|error| place(JetError::format(error)))
+}
+
+/// Whether trailer, header and logs are of one database and one backup.
+///
+/// # Errors
+/// `JET_errDatabasePatchFileMismatch`.
+pub(crate) fn check_belongs(
+    trailer: &Trailer,
+    header: &DatabaseHeader,
+    sequence: Signature,
+) -> JetResult<()> {
     let what = if trailer.signature != header.signature {
         "the trailer page is that of another database"
     } else if trailer.log_signature != sequence || header.log_signature != sequence {

@@ -155,7 +155,7 @@ impl<'f> Databases<'f> {
     /// # Errors
     /// The file cannot be that database, or cannot be read.
     pub(super) fn attach(&mut self, logged: LoggedAttach, now: Now) -> JetResult<()> {
-        let path = self.files.resolve(&logged.path)?;
+        let path = self.files.resolve(&logged.path, logged.signature)?;
         let Some(index) = self.find_or_open(&path)? else {
             self.defer(logged, path, MISSING);
             return Ok(());
@@ -223,7 +223,7 @@ impl<'f> Databases<'f> {
             dbtime: 0,
             from_list: false,
         };
-        let path = self.files.resolve(&logged.path)?;
+        let path = self.files.resolve(&logged.path, logged.signature)?;
         let existing = self.find_or_open(&path);
         let index = match existing {
             Ok(None) => None,

@@ -151,7 +151,9 @@ impl Ending<'_> {
             self.forgive(missing_database(missing))?;
         }
         let is_open = redo.databases.attached().next().is_some();
-        let (undone, tail) = if is_open || !matches!(redo.ending, LogEnding::Closed(_)) {
+        // A restored set goes on in a generation of its own, even where its logs ended well.
+        let is_restored = self.options.backup_from.is_some() && self.options.new_generation_in.is_some();
+        let (undone, tail) = if is_open || is_restored || !matches!(redo.ending, LogEnding::Closed(_)) {
             self.undo(&mut redo)?
         } else {
             (Undone::default(), None)

@@ -2,8 +2,9 @@
 
 use super::in_place::is_journal;
 use crate::error::{JetErr, JetError, JetResult};
-use crate::format::{BOTH_COPIES_LEN, LogTime};
-use crate::format::{DatabaseHeader, LogHeader, choose_copy, has_database_magic};
+use crate::format::{
+    BOTH_COPIES_LEN, DatabaseHeader, LogHeader, LogTime, Signature, choose_copy, has_database_magic,
+};
 use crate::io::{File, FileKind, FileSystem, OpenMode};
 use crate::store::instance_names::{Base, NameKind, kind_of};
 use crate::store::log_reader::LogPlace;
@@ -43,6 +44,9 @@ pub struct InstanceFiles {
     pub databases: Vec<PathBuf>,
     /// Where databases of the logs are now.
     pub map: Vec<(String, PathBuf)>,
+    /// Databases that are known by their signature, whatever the logs call them. If there are any, the names of
+    /// databases tell nothing.
+    pub by_signature: Vec<(Signature, PathBuf)>,
     /// The first three characters of the log names, as they are written.
     pub base: String,
 }
@@ -72,16 +76,24 @@ impl InstanceFiles {
         found.into_files(fs, base, system, places.map.clone())
     }
 
-    /// The path that `logged`, a path of the machine that wrote the logs, stands for.
+    /// The path that `logged`, a path of the machine that wrote the logs, stands for; `signature` is that of the
+    /// database.
     ///
     /// # Errors
     /// Several databases have that name (`JET_errInvalidPath`).
-    pub fn resolve(&self, logged: &str) -> JetResult<PathBuf> {
+    pub fn resolve(&self, logged: &str, signature: Signature) -> JetResult<PathBuf> {
+        let mut known = self.by_signature.iter();
+        if let Some((_, path)) = known.find(|(found, _)| *found == signature) {
+            return Ok(path.clone());
+        }
         let same = |old: &str| old.eq_ignore_ascii_case(logged);
         if let Some((_, new)) = self.map.iter().find(|(old, _)| same(old)) {
             return Ok(new.clone());
         }
         let name = last_component(logged);
+        if !self.by_signature.is_empty() {
+            return Ok(self.system.join(name));
+        }
         let mut named = self.databases.iter().filter(|path| has_name(path, name));
         match (named.next(), named.next()) {
             (Some(only), None) => Ok(only.clone()),
@@ -96,7 +108,7 @@ impl InstanceFiles {
 }
 
 /// The last component of a path of Windows or Unix.
-fn last_component(path: &str) -> &str {
+pub(crate) fn last_component(path: &str) -> &str {
     path.rsplit(['\\', '/']).next().unwrap_or(path)
 }
 
@@ -222,6 +234,7 @@ impl Found {
             system,
             databases: self.databases,
             map,
+            by_signature: Vec::new(),
             base: base.unwrap_or_else(|| "edb".to_owned()),
         })
     }
@@ -240,7 +253,7 @@ fn is_database(fs: &dyn FileSystem, path: &Path) -> bool {
 ///
 /// # Errors
 /// The file cannot be read, or its header is damaged (`JET_errLogFileCorrupt`).
-pub(super) fn log_header(fs: &dyn FileSystem, path: &Path) -> JetResult<LogHeader> {
+pub(crate) fn log_header(fs: &dyn FileSystem, path: &Path) -> JetResult<LogHeader> {
     let in_log = |error: JetError| error.in_file(path);
     let file = fs.open(path, OpenMode::ReadOnly);
     let file = file.map_err(|error| in_log(JetError::io("open", error)))?;
@@ -254,7 +267,7 @@ pub(super) fn log_header(fs: &dyn FileSystem, path: &Path) -> JetResult<LogHeade
 ///
 /// # Errors
 /// The file cannot be read, or neither copy is good (`JET_errDatabaseCorrupted`).
-pub(super) fn database_header(file: &dyn File, path: &Path) -> JetResult<DatabaseHeader> {
+pub(crate) fn database_header(file: &dyn File, path: &Path) -> JetResult<DatabaseHeader> {
     let mut start = vec![0; BOTH_COPIES_LEN];
     let read = file.read_full_at(&mut start, 0);
     let read = read.map_err(|error| JetError::io("read", error).in_file(path))?;

@@ -18,11 +18,11 @@
 
 mod apply;
 mod attach;
-mod backup_copy;
+pub(crate) mod backup_copy;
 mod database;
 mod databases;
 mod ending;
-mod files;
+pub(crate) mod files;
 pub mod in_place;
 mod open_macros;
 mod pages;

@@ -10,7 +10,7 @@ use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{DatabaseHeader, LogHeader, LogTime};
 use crate::io::FileSystem;
 use crate::store::SpillDirectory;
-use crate::store::log_reader::{LogPlace, LogReader};
+use crate::store::log_reader::{LogFile, LogPlace, LogReader};
 use std::path::PathBuf;
 
 /// Records between two reports of progress.
@@ -31,6 +31,9 @@ pub struct Options {
     pub time: Option<LogTime>,
     /// The files are a backup set that begins with this generation: a hard recovery.
     pub backup_from: Option<u32>,
+    /// The last generation of the backup set; those behind it are rolled forward. `None`: the last one that a database
+    /// needs.
+    pub backup_to: Option<u32>,
     /// Replay what can be replayed, and say what could not.
     pub best_effort: bool,
     /// Whether a second thread fetches the next log and its pages meanwhile.
@@ -54,6 +57,7 @@ impl Options {
             spill,
             time: None,
             backup_from: None,
+            backup_to: None,
             best_effort: false,
             read_ahead: true,
             ignore_missing: false,
@@ -212,6 +216,7 @@ impl<'f> Plan<'f> {
                 && generation != Some(log.header().generation)
             {
                 let header = log.header();
+                self.check_torn(log)?;
                 self.enter_generation(start, redo, header, generation.is_none())?;
                 generation = Some(header.generation);
                 report.generation = header.generation;
@@ -249,6 +254,19 @@ impl<'f> Plan<'f> {
         redo.take_pages()
     }
 
+    /// Logs of a backup were closed before they were copied: one whose end was torn is not what was copied. Soft
+    /// recovery, whose last log is what a crash left, uses the segment's second copy instead.
+    ///
+    /// # Errors
+    /// `JET_errLogTornWriteDuringHardRestore`.
+    fn check_torn(&self, log: &LogFile) -> JetResult<()> {
+        if self.options.backup_from.is_none() || !log.is_torn() {
+            return Ok(());
+        }
+        let what = "the last write to this log was torn";
+        Err(JetError::rule(JetErr::LogTornWriteDuringHardRestore, what).in_file(log.path()))
+    }
+
     /// Damage of a log means something else where no database needs it (section 6.2).
     fn explain(&self, redo: &mut Redo<'f>, error: JetError) -> JetError {
         let generation = redo.now.position.generation;
@@ -257,6 +275,7 @@ impl<'f> Plan<'f> {
             required = required.max(database.header.generation_max_required);
             committed = committed.max(database.header.generation_max_committed);
         }
+        let in_set = self.options.backup_to.unwrap_or(required);
         let damaged = if redo.counts.records == 0 {
             generation
         } else {
@@ -264,10 +283,15 @@ impl<'f> Plan<'f> {
         };
         let hard = self.options.backup_from.is_some();
         match error.code() {
-            JetErr::LogFileCorrupt if hard && damaged <= required => {
+            JetErr::LogFileCorrupt if hard && damaged <= in_set => {
                 error.with_code(JetErr::LogCorruptDuringHardRestore)
             }
-            JetErr::LogFileCorrupt if hard => error.with_code(JetErr::LogCorruptDuringHardRecovery),
+            JetErr::LogFileCorrupt if hard => {
+                stop_before(error.with_code(JetErr::LogCorruptDuringHardRecovery), damaged)
+            }
+            JetErr::LogTornWriteDuringHardRestore if damaged > in_set => {
+                stop_before(error.with_code(JetErr::LogTornWriteDuringHardRecovery), damaged)
+            }
             JetErr::LogFileCorrupt if damaged > required && damaged <= committed => {
                 error.with_code(JetErr::CommittedLogFileCorrupt)
             }
@@ -283,6 +307,14 @@ impl<'f> Plan<'f> {
         });
         named.unwrap_or(otherwise)
     }
+}
+
+/// What is behind the backup can be left out.
+fn stop_before(error: JetError, generation: u32) -> JetError {
+    let last = generation.saturating_sub(1);
+    error.advise(format!(
+        "Take the log from another copy, or end before it with --until {last:#x}."
+    ))
 }
 
 /// Without logs a database is as it is: clean, or beyond help.

@@ -9,7 +9,8 @@ use crate::format::{
 use crate::io::{Clock, FileSystem, OpenMode};
 use crate::recovery::{self, InstanceFiles, LogTail, Replayed, Start};
 use crate::store::FrozenOverlay;
-use std::path::PathBuf;
+use crate::store::log_writer::LogWrites;
+use std::path::{Path, PathBuf};
 
 /// A replay that can be written.
 #[derive(Debug)]
@@ -81,6 +82,22 @@ impl Writable {
     /// Bytes of pages and logs that are written; the journal of the pages is not counted.
     pub fn byte_count(&self) -> u64 {
         self.page_bytes() + self.logs.byte_count()
+    }
+
+    /// The pages of every database that changes, as they will be.
+    pub(crate) fn pages(&self) -> impl Iterator<Item = &FrozenOverlay> {
+        self.databases.iter().map(|database| &database.pages)
+    }
+
+    /// Names of the logs and the checkpoint that are written.
+    pub(crate) fn names(&self) -> Vec<PathBuf> {
+        let writes = [&self.logs.undo, &self.logs.shut_down, &self.logs.quit];
+        let logs = writes
+            .into_iter()
+            .flat_map(LogWrites::names)
+            .map(Path::to_path_buf);
+        let checkpoint = self.checkpoint.iter().map(|checkpoint| checkpoint.path.clone());
+        logs.chain(checkpoint).collect()
     }
 
     /// Writes it, as [`LockedSet::write`] does.

@@ -26,6 +26,7 @@ pub(super) fn find(
         system: directory_of(fs, paths),
         databases: Vec::new(),
         map: Vec::new(),
+        by_signature: Vec::new(),
         base: "edb".to_owned(),
     };
     for directory in directories(fs, paths) {

@@ -278,7 +278,7 @@ impl RecordCursor {
             let len = match LogRecord::len_of(rest) {
                 Ok(len) if len <= rest.len() => len,
                 // The flush was torn in the middle of a record.
-                _ if log.is_torn() => break,
+                _ if log.may_end_in_a_record() => break,
                 Ok(len) => {
                     let what = format!("a record of {len} bytes where {} are left", rest.len());
                     return Err(bad(log, start, what));

@@ -2,7 +2,8 @@
 
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{
-    LegacyTail, LegacyVerdict, LogBody, LogHeader, LogPosition, LogScan, SEGMENT_LEN, Slot, Usable,
+    LegacyTail, LegacyVerdict, LogBody, LogHeader, LogPosition, LogScan, LogTime, SEGMENT_LEN, SegmentHeader,
+    Slot, Usable,
 };
 use crate::io::File;
 use std::ops::Range;
@@ -126,8 +127,29 @@ impl LogFile {
         self.damage().map_or(Ok((&self.bytes, self.end)), Err)
     }
 
+    /// Whether its last write was torn. The records can be read all the same, from the second copy of the last segment
+    /// or without what was lost.
+    pub fn is_torn(&self) -> bool {
+        self.has_torn_segment || self.may_end_in_a_record()
+    }
+
+    /// When its last segment was begun: no record is older than the generation, and none but those of the last segment
+    /// are younger than this.
+    pub fn last_time(&self) -> LogTime {
+        let segments = match self.body {
+            LogBody::Segments => self.bytes(LogHeader::LEN..self.end),
+            LogBody::ChecksumRecords => &[],
+        };
+        let times = segments.chunks_exact(SEGMENT_LEN).rev().filter_map(|segment| {
+            let header = SegmentHeader::read(segment).ok()?;
+            Some(header.start_time).filter(|time| time.is_set())
+        });
+        let last = times.into_iter().next();
+        last.unwrap_or(self.header.create_time)
+    }
+
     /// Whether the last flush was torn, so that its last record may be cut off.
-    pub(super) fn is_torn(&self) -> bool {
+    pub(super) fn may_end_in_a_record(&self) -> bool {
         self.ending == Ending::Torn
     }
 

@@ -56,6 +56,15 @@ impl LogWrites {
             .map(|file| (file.path.as_path(), file.bytes.as_slice()))
     }
 
+    /// Every name that exists once the logs are written, or while they are.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Path> {
+        let files = self.files.iter();
+        files
+            .flat_map(|file| [Some(&file.path), file.archive.as_ref(), Some(&file.temporary)])
+            .flatten()
+            .map(PathBuf::as_path)
+    }
+
     /// Writes the logs. When it returns they are durable; when the power goes meanwhile, each of them is either what
     /// it was or what it will be, and those before it are what they will be.
     ///
