@@ -2,6 +2,7 @@
 //!
 //! A reader must not need the catalog to read the catalog, so the columns of MSysObjects stand here.
 
+use super::bytes::Fields;
 use super::column_type::ColumnType;
 use super::compression::decompress;
 use super::error::{FormatError, Structure};
@@ -49,6 +50,7 @@ pub(crate) mod catalog_column {
     pub(crate) const KEY_FIELD_IDS: ColumnId = ColumnId(132);
     pub(crate) const VAR_SEG_MAC: ColumnId = ColumnId(133);
     pub(crate) const CONDITIONAL_COLUMNS: ColumnId = ColumnId(134);
+    pub(crate) const TUPLE_LIMITS: ColumnId = ColumnId(135);
     pub(crate) const LOCALE_NAME: ColumnId = ColumnId(261);
 }
 
@@ -204,6 +206,40 @@ pub struct IndexEntry {
     pub segments: Vec<SegmentEntry>,
     /// Columns that decide whether a record has an entry.
     pub conditions: Vec<SegmentEntry>,
+    /// Parts of the first segment's values that have an entry each, in an index over parts of values.
+    pub tuple_limits: Option<TupleLimits>,
+}
+
+/// Which parts of a text have an entry: those that begin at `start`, `start + step`, and so on. All count characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TupleLimits {
+    /// A shorter rest has no entry.
+    pub shortest: u32,
+    /// A part is cut after so many.
+    pub longest: u32,
+    /// Parts of a value.
+    pub most: u32,
+    /// From the start of one to that of the next.
+    pub step: u32,
+    /// Start of the first.
+    pub start: u32,
+}
+
+impl TupleLimits {
+    /// Reads the 12 bytes of older formats, which lack step and start, or the 20 of newer ones. The engine takes the
+    /// lower half of each number.
+    fn read(bytes: &[u8]) -> Result<Self, FormatError> {
+        let fields = Fields::new(Structure::Catalog, bytes);
+        let number = |offset| -> Result<u32, FormatError> { Ok(low_half(fields.u32(offset)?).into()) };
+        let has_step = bytes.len() > 12;
+        Ok(TupleLimits {
+            shortest: number(0)?,
+            longest: number(4)?,
+            most: number(8)?,
+            step: if has_step { number(12)? } else { 1 },
+            start: if has_step { number(16)? } else { 0 },
+        })
+    }
 }
 
 /// A segment of an index, or a condition.
@@ -366,6 +402,10 @@ impl<'a> CatalogRecord<'a> {
             locale: self.locale()?,
             segments: self.segments(catalog_column::KEY_FIELD_IDS, flags)?,
             conditions: self.segments(catalog_column::CONDITIONAL_COLUMNS, flags)?,
+            tuple_limits: self
+                .bytes(catalog_column::TUPLE_LIMITS)?
+                .map(TupleLimits::read)
+                .transpose()?,
         })
     }
 

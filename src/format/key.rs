@@ -28,7 +28,8 @@ pub const DEFAULT_KEY_MOST: u16 = 255;
 pub struct KeyRules {
     /// `KeyMost`: the longest key in bytes.
     pub key_most: u16,
-    /// `VarSegMac`: the longest segment of a variable column; no limit of its own if not smaller than `key_most`.
+    /// `VarSegMac`: the longest segment of text or binary, fixed or not; no limit of its own if not smaller than
+    /// `key_most`. What follows a segment that it cut is still appended.
     pub variable_segment_most: u16,
     /// NULLs come last.
     pub nulls_high: bool,
@@ -86,7 +87,7 @@ impl KeyWriter {
     /// Errors: Unicode text, a value whose length its type does not allow, and a cut where the rules refuse it.
     pub fn push(&mut self, segment: KeySegment, value: Option<&[u8]>) -> Result<(), FormatError> {
         let room = usize::from(self.rules.key_most).saturating_sub(self.bytes.len());
-        let limit = if segment.is_variable_length() {
+        let limit = if segment.kind.fixed_len().is_none() {
             room.min(usize::from(self.rules.variable_segment_most))
         } else {
             room

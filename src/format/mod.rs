@@ -50,7 +50,7 @@ pub use before_image::decode_before_image;
 pub use catalog::{
     CATALOG_COLUMNS, CATALOG_OBJID, CATALOG_ROOT, CatalogColumn, CatalogEntry, CatalogObject, ColumnEntry,
     IndexEntry, LongValueEntry, SHADOW_CATALOG_OBJID, SHADOW_CATALOG_ROOT, SegmentEntry, SegmentFlags,
-    TableEntry,
+    TableEntry, TupleLimits,
 };
 pub use catalog_writer::{CatalogDetail, CatalogRow, IndexSegment};
 pub use checkpoint::{Checkpoint, ChosenCheckpoint};

@@ -28,11 +28,24 @@ impl<'d> LongValues<'d> {
         })
     }
 
+    /// Bytes of a full chunk.
+    pub(crate) fn chunk_size(&self) -> u32 {
+        self.chunk_size
+    }
+
     /// The plain bytes of the value `lid`.
     ///
     /// # Errors
     /// There is none, chunks are missing or do not fit (`JET_errLVCorrupted`), or pages are damaged.
     pub(crate) fn read(&self, lid: Lid) -> JetResult<Vec<u8>> {
+        self.read_start(lid, usize::MAX)
+    }
+
+    /// The first plain bytes of the value `lid`, whole chunks: at least `most` where it has so many.
+    ///
+    /// # Errors
+    /// As those of [`read`](Self::read), but for chunks that are not needed.
+    pub(crate) fn read_start(&self, lid: Lid, most: usize) -> JetResult<Vec<u8>> {
         let mut nodes = self.tree.seek(&lid.root_key())?;
         let root = self.next_with_key(&mut nodes, lid, &lid.root_key())?;
         let header = LongValueRoot::read(root.data()).map_err(|error| self.on_page(&root, error))?;
@@ -43,7 +56,7 @@ impl<'d> LongValues<'d> {
         // Grows with the chunks that are there: the announced size is not trusted.
         let mut value = Vec::new();
         let mut offset = 0;
-        while offset < header.size {
+        while offset < header.size && value.len() < most {
             let chunk = self.next_with_key(&mut nodes, lid, &lid.chunk_key(offset))?;
             let expected = self.chunk_size.min(header.size - offset);
             let plain = plain_chunk(chunk.data(), expected).map_err(|error| self.on_page(&chunk, error))?;
@@ -72,7 +85,7 @@ impl<'d> LongValues<'d> {
 }
 
 /// A chunk that is shorter than it should be is compressed: there is no flag.
-fn plain_chunk(stored: &[u8], expected: u32) -> Result<Vec<u8>, FormatError> {
+pub(crate) fn plain_chunk(stored: &[u8], expected: u32) -> Result<Vec<u8>, FormatError> {
     let expected = usize::try_from(expected).unwrap_or(usize::MAX);
     let plain = if stored.len() < expected {
         decompress(stored, expected)?

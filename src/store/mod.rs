@@ -31,6 +31,7 @@ pub use header_update::{
     decode_database_header, read_database_header, write_checkpoint, write_checkpoint_to,
     write_database_header,
 };
+pub(crate) use long_values::{LongValues, plain_chunk};
 pub use overlay::{FoundPage, FrozenOverlay, Overlay, SpillDirectory};
 pub use schema::{ColumnSchema, IndexSchema, Schema, TableSchema};
 pub use table::{Column, Row, Rows, Table};

@@ -52,6 +52,14 @@ impl<'d> Table<'d> {
         let table = schema
             .table(name)
             .map_err(|error| error.in_file(database.path()))?;
+        Self::of(database, schema, table)
+    }
+
+    /// Opens a table of the schema.
+    ///
+    /// # Errors
+    /// Its template table is missing (`JET_errObjectNotFound`).
+    pub fn of(database: &'d Database, schema: &'d Schema, table: &'d TableSchema) -> JetResult<Self> {
         let template = schema
             .template(table)
             .map_err(|error| error.in_file(database.path()))?;
@@ -66,6 +74,11 @@ impl<'d> Table<'d> {
     /// The columns: fixed ones, then variable ones, then tagged ones, each by id; those of a template first.
     pub fn columns(&self) -> &[Column<'d>] {
         &self.columns
+    }
+
+    /// The long values, if the table has any.
+    pub(crate) fn long_values(&self) -> Option<&LongValues<'d>> {
+        self.long_values.as_ref()
     }
 
     /// The tree that holds the rows.
@@ -107,7 +120,7 @@ impl<'d> Table<'d> {
         let stored = match entry.id.class() {
             ColumnClass::Fixed => {
                 let offset = entry.record_offset.unwrap_or_default();
-                record.fixed(entry.id, usize::from(offset), fixed_len(column))?
+                record.fixed(entry.id, usize::from(offset), column.fixed_len())?
             }
             ColumnClass::Variable => record.variable(entry.id)?,
             ColumnClass::Tagged => {
@@ -180,18 +193,26 @@ fn class_order(column: &Column<'_>) -> u8 {
     }
 }
 
-/// Bytes of a fixed column: its type's, or what the catalog says for fixed Binary and Text.
-fn fixed_len(column: &Column<'_>) -> usize {
-    let entry = &column.schema.entry;
-    let of_type = entry.kind.and_then(ColumnType::fixed_len);
-    of_type.unwrap_or_else(|| usize::try_from(entry.size).unwrap_or(usize::MAX))
+impl<'d> Column<'d> {
+    /// Bytes of a fixed column: its type's, or what the catalog says for fixed Binary and Text.
+    pub(crate) fn fixed_len(&self) -> usize {
+        let entry = &self.schema.entry;
+        let of_type = entry.kind.and_then(ColumnType::fixed_len);
+        of_type.unwrap_or_else(|| usize::try_from(entry.size).unwrap_or(usize::MAX))
+    }
+
+    /// The bytes of the value that the column has where a record has none.
+    pub(crate) fn default_bytes(&self) -> Option<&'d [u8]> {
+        let entry = &self.schema.entry;
+        let default = entry.default.as_deref();
+        default.filter(|_| entry.flags.contains(ColumnFlags::DEFAULT))
+    }
 }
 
 fn default_value(column: &Column<'_>) -> Result<Value, FormatError> {
-    let entry = &column.schema.entry;
-    match &entry.default {
-        Some(bytes) if entry.flags.contains(ColumnFlags::DEFAULT) => typed(column, bytes.clone()),
-        _ => Ok(Value::Null),
+    match column.default_bytes() {
+        Some(bytes) => typed(column, bytes.to_vec()),
+        None => Ok(Value::Null),
     }
 }
 

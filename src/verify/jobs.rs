@@ -262,7 +262,9 @@ impl<'a> Checked<'a> {
             Task::Pages { size, first, last } => check_pages(&*file, size, (first, last), meter, &mut part),
             Task::Deep { size, .. } => {
                 let database = Database::open(Arc::clone(&file), &self.entry.file.path)?;
-                part.deep = Some(deep::check(&database, &|| meter.add(size.bytes_u64()))?);
+                part.deep = Some(deep::check(&database, deep::Limits::default(), &|| {
+                    meter.add(size.bytes_u64());
+                })?);
             }
             Task::Log(header) => sum = log::check_log(&*file, header, meter, &mut part),
             Task::Checkpoint => companion::check_checkpoint(&*file, meter, &mut part),

@@ -1,11 +1,15 @@
 //! The catalog: equal to its shadow (database-file.md section 6.1), and what it says of tables.
 
 use super::Check;
+use super::census::Territory;
 use super::finding::{FindingKind, hex};
 use crate::error::JetError;
-use crate::format::{CATALOG_OBJID, CATALOG_ROOT, SHADOW_CATALOG_OBJID, SHADOW_CATALOG_ROOT};
-use crate::store::{Entry, Scan, Schema, TableSchema, Tree};
+use crate::format::{
+    CATALOG_OBJID, CATALOG_ROOT, CatalogEntry, IndexFlags, SHADOW_CATALOG_OBJID, SHADOW_CATALOG_ROOT,
+};
+use crate::store::{Entry, Scan, Schema, Table, TableSchema, Tree};
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 const CATALOG: &str = "table MSysObjects";
 const SHADOW: &str = "table MSysObjectsShadow";
@@ -13,18 +17,67 @@ const SHADOW: &str = "table MSysObjectsShadow";
 const SHADOW_DISABLED: u32 = 1;
 
 impl Check<'_> {
-    /// The tables of the catalog, or of its shadow if the catalog cannot be read.
-    pub(super) fn tables(&mut self) -> Vec<TableSchema> {
+    /// The catalog, or its shadow if the catalog cannot be read.
+    pub(super) fn schema(&mut self) -> Option<Schema> {
         match Schema::load(self.database) {
             Ok(schema) => {
                 if let Some(damage) = &schema.damage {
                     self.unreadable_catalog(CATALOG, damage);
                 }
-                schema.tables
+                self.check_entries(&schema);
+                Some(schema)
             }
             Err(error) => {
                 self.unreadable_catalog(CATALOG, &error);
-                Vec::new()
+                None
+            }
+        }
+    }
+
+    /// Every entry belongs to a table.
+    fn check_entries(&mut self, schema: &Schema) {
+        let tables: HashSet<u32> = schema.tables.iter().map(|table| table.objid).collect();
+        let rows = Tree::new(self.database, CATALOG_ROOT, CATALOG_OBJID).scan();
+        for row in rows.into_iter().flatten().map_while(Result::ok) {
+            let entry = CatalogEntry::read(self.database.page_size(), row.data());
+            if let Ok(entry) = entry
+                && !tables.contains(&entry.objid_table)
+            {
+                let what = format!(
+                    "entry {} belongs to table {}, which does not exist",
+                    entry.name, entry.objid_table
+                );
+                self.findings
+                    .add(FindingKind::Catalog, Some(row.pgno()), CATALOG, what);
+            }
+        }
+    }
+
+    /// Checks a table, if its template exists.
+    pub(super) fn open_table(&mut self, schema: &Schema, table: &TableSchema, lender: Option<&Territory>) {
+        self.check_primary(table);
+        match Table::of(self.database, schema, table) {
+            Ok(opened) => self.check_table(table, &opened, lender),
+            Err(error) => {
+                let (name, what) = (format!("table {}", table.name), error.cause().to_string());
+                self.findings.add(FindingKind::Catalog, None, &name, what);
+            }
+        }
+    }
+
+    /// The primary index is the table itself.
+    fn check_primary(&mut self, table: &TableSchema) {
+        for index in &table.indexes {
+            let entry = &index.entry;
+            let same = (entry.objid, entry.pgno_fdp) == (table.objid, table.table.pgno_fdp);
+            if entry.flags.contains(IndexFlags::PRIMARY) != same {
+                let name = format!("table {}", table.name);
+                let what = format!(
+                    "index {} is object {} with root page {}, the table {} with {}: they must be the same exactly if \
+                     it is the primary index",
+                    index.name, entry.objid, entry.pgno_fdp, table.objid, table.table.pgno_fdp
+                );
+                self.findings.add(FindingKind::Catalog, None, &name, what);
             }
         }
     }

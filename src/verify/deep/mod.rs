@@ -8,16 +8,23 @@
 //! ```
 //!
 //! * `census`: every page used once or available once, by whom it was lent to; `space` reads who that is;
-//! * `walk`: the structure of a tree; `catalog`: the catalog and its shadow.
+//! * `walk`: the structure of a tree; `catalog`: the catalog and its shadow;
+//! * `table`: what belongs to a table; `records` and `columns`: its records and their values;
+//! * `long_values`: chunks, and counts of references; `indexes`, `index_keys`: entries against records.
 //!
-//! Memory is bounded: four bits a page, and what the parts say. Nothing is trusted: a page is followed only once, so
+//! Memory is bounded: four bits a page, the extents of one table, and [`Limits`]. Nothing is trusted: a page is followed only once, so
 //! that no damage makes a check run on forever.
 
 mod catalog;
 mod census;
+mod columns;
 mod extent_set;
 mod finding;
+mod index_keys;
+mod indexes;
+mod long_values;
 mod page_bits;
+mod records;
 mod space;
 mod table;
 #[cfg(test)]
@@ -29,7 +36,7 @@ pub use finding::{FINDINGS_MOST, Finding, FindingKind, Findings};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{DbState, PageFlags};
 use crate::store::Database;
-use census::{Census, Rank, Territory};
+use census::{Census, Rank};
 use serde::Serialize;
 use std::path::Path;
 
@@ -63,6 +70,32 @@ pub struct Counts {
     pub leaked: u64,
     /// Records of tables, the catalog's included.
     pub records: u64,
+    /// Long values.
+    pub long_values: u64,
+    /// Entries of secondary indexes.
+    pub index_entries: u64,
+    /// Secondary indexes whose entries were compared with the records, keys and all.
+    pub indexes_compared: u64,
+    /// Secondary indexes whose keys could not be computed.
+    pub indexes_not_compared: u64,
+}
+
+/// What may be kept in memory at once; where there is more, the database is read again instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Long values whose references are counted: 24 bytes each.
+    pub roots_in_memory: usize,
+    /// Index entries that are compared one by one: some 40 bytes each.
+    pub entries_in_memory: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            roots_in_memory: 4 << 20,
+            entries_in_memory: 2 << 20,
+        }
+    }
 }
 
 /// Checks a whole database; `tell` is called for each page of a tree.
@@ -70,7 +103,7 @@ pub struct Counts {
 /// # Errors
 /// The database was not shut down cleanly (`JET_errDatabaseDirtyShutdown`): its pages are of different times, and do
 /// not fit together before its logs are replayed. Whatever is wrong with a clean database is in the report.
-pub fn check(database: &Database, tell: &(dyn Fn() + Sync)) -> JetResult<DeepReport> {
+pub fn check(database: &Database, limits: Limits, tell: &(dyn Fn() + Sync)) -> JetResult<DeepReport> {
     require_clean(database.header().state, database.path())?;
     let last = match database.last_owned_page() {
         Ok(last) => last.min(database.last_page_in_file()?),
@@ -82,6 +115,7 @@ pub fn check(database: &Database, tell: &(dyn Fn() + Sync)) -> JetResult<DeepRep
         findings: Findings::default(),
         counts: Counts::default(),
         unplaced: Vec::new(),
+        limits,
         tell,
     };
     check.run();
@@ -135,6 +169,7 @@ struct Check<'d> {
     counts: Counts,
     /// Pages of space trees, of which it cannot be told yet whether they are owned.
     unplaced: Vec<u32>,
+    limits: Limits,
     tell: &'d (dyn Fn() + Sync),
 }
 
@@ -148,8 +183,10 @@ impl Check<'_> {
         };
         let space = self.read_space(&system, Rank::System, 0, None);
         self.check_shadow();
-        for table in self.tables() {
-            self.check_table(&table, space.as_ref());
+        if let Some(schema) = self.schema() {
+            for table in &schema.tables {
+                self.open_table(&schema, table, space.as_ref());
+            }
         }
         self.walk(&system, space.as_ref(), &mut |_, _| ());
         if let Some(space) = &space {
@@ -169,12 +206,5 @@ impl Check<'_> {
 
     fn progress(&self) {
         (self.tell)();
-    }
-
-    /// Leaks are those of a tree with all that it lent; called when all of that was walked.
-    fn finish_territory(&mut self, tree: &TreeShape, territory: Option<&Territory>) {
-        if let Some(territory) = territory {
-            self.find_leaks(&tree.name, territory);
-        }
     }
 }

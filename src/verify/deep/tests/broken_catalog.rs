@@ -39,3 +39,54 @@ fn a_row_that_only_one_of_catalog_and_shadow_has_is_found() {
             .contains("the catalog lacks")
     );
 }
+
+/// Changes the row of an object in the catalog and in its shadow.
+fn change_both(mutant: &mut Mutant, name: &[u8], kind: u8, change: impl Fn(&mut Mutant, (u32, usize))) {
+    for root in [4, 24] {
+        let place = mutant.find(root, |_, row| {
+            row[8] == kind && row.windows(name.len()).any(|part| part == name)
+        });
+        change(mutant, place);
+    }
+}
+
+#[test]
+fn an_entry_whose_root_page_is_another_tree_s_is_found() {
+    let Some(mut mutant) = Mutant::of(USUAL) else {
+        return;
+    };
+    let other = mutant.root("t2");
+    // ColtypOrPgnoFDP follows ObjidTable, Type and Id.
+    change_both(&mut mutant, b"grp", 3, |mutant, place| {
+        mutant.change_data(place, |row| row[14..18].copy_from_slice(&other.to_le_bytes()));
+    });
+    let report = mutant.report();
+    let of_index = report
+        .findings
+        .kept()
+        .iter()
+        .filter(|finding| finding.tree == "index grp of table t1");
+    let kinds: Vec<_> = of_index.map(|finding| finding.kind).collect();
+    assert!(kinds.contains(&FindingKind::ForeignPage), "{report:#?}");
+}
+
+#[test]
+fn entries_without_a_table_and_a_primary_index_elsewhere_are_found() {
+    let Some(mut mutant) = Mutant::of(USUAL) else {
+        return;
+    };
+    change_both(&mut mutant, b"t2", 1, Mutant::delete);
+    let report = mutant.report();
+    let finding = found(&report, FindingKind::Catalog, "table MSysObjects");
+    assert!(finding.what.contains("does not exist"));
+
+    let Some(mut mutant) = Mutant::of(USUAL) else {
+        return;
+    };
+    let primary = mutant.table("t1").indexes[0].name.clone();
+    change_both(&mut mutant, primary.as_bytes(), 3, |mutant, place| {
+        mutant.change_data(place, |row| row[14] ^= 0x40);
+    });
+    let report = mutant.report();
+    found(&report, FindingKind::Catalog, "table t1");
+}

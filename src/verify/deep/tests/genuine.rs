@@ -1,6 +1,6 @@
 //! Clean databases of the genuine engine pass.
 
-use super::super::{DeepReport, check};
+use super::super::{DeepReport, Limits, check};
 use crate::error::JetErr;
 use crate::io::{FileSystem, OpenMode, RealFileSystem};
 use crate::store::Database;
@@ -44,7 +44,7 @@ fn open(name: &str) -> Option<Database> {
 }
 
 fn checked(name: &str) -> Option<DeepReport> {
-    Some(check(&open(name)?, &|| ()).unwrap())
+    Some(check(&open(name)?, Limits::default(), &|| ()).unwrap())
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_dirty_database_is_refused_with_advice() {
     let Some(database) = open("genuine-4k/dirty/test.edb") else {
         return;
     };
-    let error = check(&database, &|| ()).unwrap_err();
+    let error = check(&database, Limits::default(), &|| ()).unwrap_err();
     assert_eq!(error.code(), JetErr::DatabaseDirtyShutdown);
     assert!(error.advice().unwrap().contains("jetfs recover"));
 }

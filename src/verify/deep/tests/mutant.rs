@@ -1,6 +1,6 @@
 //! A clean genuine database in memory, of which single rules are broken: every changed page gets a right checksum.
 
-use super::super::{DeepReport, Finding, FindingKind, check};
+use super::super::{DeepReport, Finding, FindingKind, Limits, check};
 use crate::format::{
     FreeSpace, NodeFlags, NodeParts, Page, PageBuffer, PageSize, RootHeader, Verified, VerifiedPage,
 };
@@ -33,7 +33,7 @@ impl Mutant {
     }
 
     pub(super) fn report(&self) -> DeepReport {
-        check(&open(&self.bytes), &|| ()).unwrap()
+        check(&open(&self.bytes), Limits::default(), &|| ()).unwrap()
     }
 
     pub(super) fn bytes_mut(&mut self) -> &mut Vec<u8> {
@@ -132,6 +132,38 @@ impl Mutant {
         nodes
             .map(|node| node.map(|node| (node.key(), node.data.to_vec())).unwrap())
             .collect()
+    }
+
+    /// The leaf and line of the first node that fits and is not deleted.
+    pub(super) fn find(&self, root: u32, fits: impl Fn(&[u8], &[u8]) -> bool) -> (u32, usize) {
+        for pgno in self.leaves(root) {
+            let page = self.page(pgno);
+            for (line, node) in page.view().unwrap().nodes().enumerate() {
+                let node = node.unwrap();
+                if !node.is_deleted() && fits(&node.key(), node.data) {
+                    return (pgno, line);
+                }
+            }
+        }
+        panic!("no such node below page {root}");
+    }
+
+    /// Changes the data of a node, without changing its length.
+    pub(super) fn change_data(&mut self, (pgno, line): (u32, usize), change: impl FnOnce(&mut [u8])) {
+        self.edit(pgno, |page| change(page.node_data_mut(line).unwrap()));
+    }
+
+    pub(super) fn delete(&mut self, (pgno, line): (u32, usize)) {
+        self.edit(pgno, |page| page.delete_node(line).unwrap());
+    }
+
+    /// All tables.
+    pub(super) fn tables(&self) -> &[TableSchema] {
+        &self.schema.tables
+    }
+
+    pub(super) fn report_within(&self, limits: Limits) -> DeepReport {
+        check(&open(&self.bytes), limits, &|| ()).unwrap()
     }
 }
 

@@ -1,0 +1,304 @@
+//! Which entries a record has in an index (database-file.md section 9): conditions, NULLs, several values, parts of
+//! values, and the keys themselves, where they can be computed.
+
+use super::columns::{instances, plain};
+use crate::error::JetResult;
+use crate::format::{
+    CODE_PAGE_UNICODE, ColumnClass, ColumnFlags, ColumnType, IndexFlags, KeyRules, KeySegment, KeyWriter,
+    Record, SegmentEntry, SegmentFlags, TupleLimits,
+};
+use crate::store::{Column, IndexSchema, LongValues};
+use std::borrow::Cow;
+
+/// More combinations of values than any record needs.
+const COMBINATIONS_MOST: usize = 1 << 20;
+
+/// What can be compared of an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Comparison {
+    /// Whole keys with their bookmarks.
+    Keys,
+    /// Only which records have an entry: a segment is Unicode text, whose keys only Windows can make.
+    Bookmarks,
+    /// Only that the record of each entry exists: as before, and a record may have several entries.
+    Existence,
+}
+
+/// A segment of the index.
+#[derive(Debug)]
+struct Segment<'s> {
+    column: Column<'s>,
+    key: KeySegment,
+    /// Whether each of its values has an entry.
+    is_multi: bool,
+}
+
+/// How the entries of a record follow from its columns.
+#[derive(Debug)]
+pub(super) struct IndexKeys<'s> {
+    flags: IndexFlags,
+    rules: KeyRules,
+    segments: Vec<Segment<'s>>,
+    /// Columns that must be NULL, or must not.
+    conditions: Vec<(Column<'s>, bool)>,
+    tuples: Option<TupleLimits>,
+    pub(super) comparison: Comparison,
+}
+
+/// The values of each segment; none for NULL.
+type Values<'r> = Vec<Vec<Cow<'r, [u8]>>>;
+
+/// Which segments are NULL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Nulls {
+    None,
+    Some,
+    First,
+    All,
+}
+
+impl<'s> IndexKeys<'s> {
+    /// The rules of an index of a table with these columns.
+    ///
+    /// # Errors
+    /// Why its entries cannot be told from the records, in words.
+    pub(super) fn new(index: &'s IndexSchema, columns: &[Column<'s>]) -> Result<Self, String> {
+        let entry = &index.entry;
+        if entry.flags.contains(IndexFlags::DEFER_POPULATE) {
+            return Err("it is filled later".to_owned());
+        }
+        if entry.segments.is_empty() {
+            return Err("the catalog does not name its columns".to_owned());
+        }
+        let find = |segment: &SegmentEntry| find_column(segment, entry.flags, columns);
+        let mut segments = Vec::new();
+        for segment in &entry.segments {
+            segments.push(segment_of(find(segment)?, segment)?);
+        }
+        mark_multi(&mut segments, entry.flags);
+        let is_unicode =
+            |segment: &Segment<'_>| segment.key.kind.is_text() && segment.key.code_page == CODE_PAGE_UNICODE;
+        let comparison = match segments.iter().any(is_unicode) {
+            false => Comparison::Keys,
+            true if entry.tuple_limits.is_some() || segments.iter().any(|segment| segment.is_multi) => {
+                Comparison::Existence
+            }
+            true => Comparison::Bookmarks,
+        };
+        let conditions = entry.conditions.iter().map(|condition| {
+            Ok::<_, String>((
+                find(condition)?,
+                condition.flags.contains(SegmentFlags::MUST_BE_NULL),
+            ))
+        });
+        Ok(IndexKeys {
+            flags: entry.flags,
+            rules: KeyRules {
+                key_most: entry.key_most,
+                variable_segment_most: entry.var_seg_mac.unwrap_or(entry.key_most),
+                nulls_high: entry.flags.contains(IndexFlags::SORT_NULLS_HIGH),
+                dot_net_guid: entry.flags.contains(IndexFlags::DOT_NET_GUID),
+                refuse_truncation: false,
+            },
+            conditions: conditions.collect::<Result<_, _>>()?,
+            segments,
+            tuples: entry.tuple_limits,
+            comparison,
+        })
+    }
+
+    /// The keys of a record's entries, each once. Where whole keys are not compared, an empty key stands for an entry.
+    ///
+    /// # Errors
+    /// A value cannot be read.
+    pub(super) fn keys<'r>(
+        &'r self,
+        record: &Record<'r>,
+        long_values: Option<&LongValues<'_>>,
+    ) -> JetResult<Vec<Vec<u8>>> {
+        for (column, must_be_null) in &self.conditions {
+            if instances(record, column)?.is_empty() != *must_be_null {
+                return Ok(Vec::new());
+            }
+        }
+        let most = self.bytes_needed();
+        let mut values: Values<'r> = Vec::new();
+        for segment in &self.segments {
+            let instances = instances(record, &segment.column)?;
+            let wanted = if segment.is_multi { instances.len() } else { 1 };
+            let plain = instances
+                .iter()
+                .take(wanted)
+                .map(|instance| plain(instance, long_values, most));
+            values.push(plain.collect::<JetResult<_>>()?);
+        }
+        let mut keys = Vec::new();
+        for places in self.combinations(&values) {
+            if !self.add_keys(&values, &places, &mut keys)? {
+                break;
+            }
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        Ok(keys)
+    }
+
+    /// Bytes at the start of a value on which a key may depend.
+    fn bytes_needed(&self) -> usize {
+        let tuples = self.tuples.map_or(0, |limits| {
+            let characters = u64::from(limits.start) + u64::from(limits.most) * u64::from(limits.step);
+            2 * (characters + u64::from(limits.longest))
+        });
+        usize::from(self.rules.key_most) + 16 + usize::try_from(tuples).unwrap_or(usize::MAX / 2)
+    }
+
+    /// Which value of each segment: those of one multi-valued segment one after the other, of several side by side, or
+    /// in every combination.
+    fn combinations(&self, values: &Values<'_>) -> Vec<Vec<usize>> {
+        let counts = self.segments.iter().zip(values);
+        let counts: Vec<usize> = counts
+            .map(|(segment, values)| if segment.is_multi { values.len().max(1) } else { 1 })
+            .collect();
+        if self.flags.contains(IndexFlags::NESTED_TABLE) {
+            let most = counts.iter().copied().max().unwrap_or(1);
+            let place = |step| {
+                let segments = self.segments.iter();
+                segments
+                    .map(|segment| if segment.is_multi { step } else { 0 })
+                    .collect()
+            };
+            return (0..most).map(place).collect();
+        }
+        let mut all = vec![Vec::new()];
+        for count in counts {
+            if all.len().saturating_mul(count) > COMBINATIONS_MOST {
+                break;
+            }
+            all = all
+                .iter()
+                .flat_map(|places: &Vec<usize>| (0..count).map(move |place| [&places[..], &[place]].concat()))
+                .collect();
+        }
+        all
+    }
+
+    /// Adds the keys of one combination. False if no further combination has any.
+    fn add_keys(&self, values: &Values<'_>, places: &[usize], keys: &mut Vec<Vec<u8>>) -> JetResult<bool> {
+        let chosen: Vec<Option<&[u8]>> = values
+            .iter()
+            .zip(places)
+            .map(|(values, &place)| values.get(place).map(|value| &**value))
+            .collect();
+        let Some(limits) = self.tuples else {
+            return self.add_key(&chosen, keys);
+        };
+        let Some(Some(whole)) = chosen.first().copied() else {
+            return Ok(true);
+        };
+        for tuple in tuples(whole, limits) {
+            let mut chosen = chosen.clone();
+            if let Some(first) = chosen.first_mut() {
+                *first = Some(tuple);
+            }
+            if !self.add_key(&chosen, keys)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn add_key(&self, chosen: &[Option<&[u8]>], keys: &mut Vec<Vec<u8>>) -> JetResult<bool> {
+        let (key, nulls) = self.key(chosen)?;
+        let is_allowed = match nulls {
+            Nulls::None => true,
+            Nulls::Some => self.flags.contains(IndexFlags::ALLOW_SOME_NULLS),
+            Nulls::First => self.flags.contains(IndexFlags::ALLOW_FIRST_NULL),
+            Nulls::All => self.flags.contains(IndexFlags::ALLOW_ALL_NULLS),
+        };
+        if is_allowed {
+            keys.push(key);
+        }
+        Ok(is_allowed && nulls != Nulls::All)
+    }
+
+    fn key(&self, chosen: &[Option<&[u8]>]) -> JetResult<(Vec<u8>, Nulls)> {
+        let mut writer = KeyWriter::new(self.rules);
+        for (segment, value) in self.segments.iter().zip(chosen) {
+            if self.comparison == Comparison::Keys {
+                writer.push(segment.key, *value)?;
+            }
+        }
+        let is_null = |value: &Option<&[u8]>| value.is_none();
+        let nulls = if chosen.iter().all(is_null) {
+            Nulls::All
+        } else if chosen.first().is_some_and(is_null) {
+            Nulls::First
+        } else if chosen.iter().any(is_null) {
+            Nulls::Some
+        } else {
+            Nulls::None
+        };
+        Ok((writer.finish(), nulls))
+    }
+}
+
+/// A segment says whether its column is the template's; in an index that was inherited as a whole all are.
+fn find_column<'s>(
+    segment: &SegmentEntry,
+    flags: IndexFlags,
+    columns: &[Column<'s>],
+) -> Result<Column<'s>, String> {
+    let derived = segment.flags.contains(SegmentFlags::TEMPLATE) || flags.contains(IndexFlags::DERIVED);
+    let mut columns = columns.iter();
+    let column = columns.find(|column| column.derived == derived && column.schema.entry.id == segment.column);
+    column
+        .copied()
+        .ok_or_else(|| format!("its column {} does not exist", segment.column))
+}
+
+fn segment_of<'s>(column: Column<'s>, segment: &SegmentEntry) -> Result<Segment<'s>, String> {
+    let entry = &column.schema.entry;
+    let name = &column.schema.name;
+    if entry.flags.contains(ColumnFlags::USER_DEFINED_DEFAULT) {
+        return Err(format!("only a program knows the default of column {name}"));
+    }
+    let kind: ColumnType = entry
+        .kind
+        .ok_or_else(|| format!("column {name} has the unknown type {}", entry.coltyp))?;
+    Ok(Segment {
+        column,
+        key: KeySegment {
+            kind,
+            is_fixed: entry.id.class() == ColumnClass::Fixed,
+            code_page: entry.code_page,
+            descending: segment.flags.contains(SegmentFlags::DESCENDING),
+        },
+        is_multi: false,
+    })
+}
+
+/// Of several multi-valued columns only the first counts, unless the index says otherwise.
+fn mark_multi(segments: &mut [Segment<'_>], flags: IndexFlags) {
+    if !flags.contains(IndexFlags::MULTI_VALUED) {
+        return;
+    }
+    let multi = segments.iter_mut().filter(|segment| {
+        let entry = &segment.column.schema.entry;
+        entry.flags.contains(ColumnFlags::MULTI_VALUED) && entry.id.class() == ColumnClass::Tagged
+    });
+    let all = flags.intersects(IndexFlags::CROSS_PRODUCT | IndexFlags::NESTED_TABLE);
+    let count = if all { usize::MAX } else { 1 };
+    multi.take(count).for_each(|segment| segment.is_multi = true);
+}
+
+/// The parts of a value that have an entry each.
+fn tuples(value: &[u8], limits: TupleLimits) -> impl Iterator<Item = &[u8]> {
+    let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+    let (longest, shortest) = (size(limits.longest), size(limits.shortest).max(1));
+    let starts = (size(limits.start)..).step_by(size(limits.step).max(1));
+    starts
+        .take(size(limits.most))
+        .map_while(move |start| value.get(start..))
+        .map(move |rest| rest.get(..longest).unwrap_or(rest))
+        .take_while(move |tuple| tuple.len() >= shortest)
+}
