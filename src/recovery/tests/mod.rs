@@ -1,5 +1,7 @@
 //! Recovery of genuine sets, page by page against what the genuine engine made of them.
 
+mod two_databases;
+
 use super::{InstanceFiles, Options, Places, Plan, Replayed};
 use crate::error::JetErr;
 use crate::format::log_record::LogRecord;
