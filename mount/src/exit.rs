@@ -87,6 +87,8 @@ impl Exit {
             | MissingLogFile
             | MissingPreviousLogFile
             | MissingRestoreLogFiles
+            | StartingRestoreLogTooHigh
+            | EndingRestoreLogTooLow
             | MissingCurrentLogFiles
             | RequiredLogFilesMissing
             | CommittedLogFilesMissing
@@ -112,6 +114,12 @@ impl Exit {
             | SoftRecoveryOnBackupDatabase
             | RestoreOfNonBackupDatabase
             | InvalidPath
+            | FileAlreadyExists
+            | DatabaseDuplicate
+            | DatabaseNotFound
+            | AttachedDatabaseMismatch
+            | ConsistentTimeMismatch
+            | PageSizeMismatch
             | FileInvalidType => Exit::Refused,
             _ => Exit::Failed,
         }

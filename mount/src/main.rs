@@ -74,6 +74,7 @@ Examples:
   jetfs info SRUDB.dat --tables            # what is in a database
   jetfs log /srv/ad/ntds --summary          # what is in its transaction logs
   jetfs recover -o /tmp/clean /evidence/sru # replay the logs of a dirty set into a clean copy
+  jetfs restore /backup/full /backup/mon /srv/new # clean databases from backup sets
   jetfs completions bash > /etc/bash_completion.d/jetfs";
 
 fn main() -> ExitCode {

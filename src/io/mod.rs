@@ -115,6 +115,14 @@ pub trait File: Send + Sync + Debug {
         copy_through_memory(self, source, offset, len)
     }
 
+    /// Takes over the permissions of another file, where there are such, and lets the owner read and write.
+    ///
+    /// # Errors
+    /// The system refuses it.
+    fn take_mode_of(&self, _other: &dyn File) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Reads until `buf` is full or the file ends; returns the bytes read.
     fn read_full_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut done = 0;

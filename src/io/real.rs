@@ -6,7 +6,7 @@ use nix::fcntl::{FcntlArg, copy_file_range, fcntl};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -129,6 +129,17 @@ impl File for RealFile {
         };
         // Only a hint: a file system that does not take it reads as before.
         let _ = posix_fadvise(&self.0, offset, len, PosixFadviseAdvice::POSIX_FADV_WILLNEED);
+    }
+
+    fn take_mode_of(&self, other: &dyn File) -> io::Result<()> {
+        let Some(other) = other.raw_fd() else {
+            return Ok(());
+        };
+        let mut permissions = fs::File::from(other.try_clone_to_owned()?)
+            .metadata()?
+            .permissions();
+        permissions.set_mode(permissions.mode() | 0o600);
+        self.0.set_permissions(permissions)
     }
 
     fn copy_from(&self, source: &dyn File, offset: u64, len: usize) -> io::Result<usize> {

@@ -61,7 +61,8 @@ impl RestorableSet {
         made.sync_names()?;
         let created = self.databases.iter().filter(|database| database.copy.is_none());
         made.files.extend(created.map(|database| database.path.clone()));
-        made.expect_logs_of(&self);
+        let new_names = self.writable.names();
+        made.files.extend(new_names.iter().cloned());
         let paths = self.databases.iter().map(|database| database.path.as_path());
         let mut set = LockedSet::lock(fs, paths)?;
         let changed = &mut |bytes| {
@@ -69,6 +70,11 @@ impl RestorableSet {
             let _ = progress(WriteProgress::Changed(bytes));
         };
         self.writable.write(&mut set, Durability::Copy, clock, changed)?;
+        if let Some((model, _)) = copies.first() {
+            new_names
+                .iter()
+                .try_for_each(|path| made.permit_as(model, path))?;
+        }
         made.finish()
     }
 }
@@ -114,6 +120,8 @@ impl Made<'_> {
         let source = self.fs.open(from, OpenMode::ReadOnly);
         let source = source.map_err(|error| JetError::io("open", error).in_file(from))?;
         let copy = self.create(to)?;
+        copy.take_mode_of(source.as_ref())
+            .map_err(|error| JetError::io("set the permissions", error).in_file(to))?;
         let mut offset = 0;
         loop {
             let copied = copy.copy_from(source.as_ref(), offset, COPIED_AT_ONCE);
@@ -128,9 +136,16 @@ impl Made<'_> {
             .map_err(|error| JetError::io("sync", error).in_file(to))
     }
 
-    /// The logs that are written anew, and the checkpoint.
-    fn expect_logs_of(&mut self, set: &RestorableSet) {
-        self.files.extend(set.writable.names());
+    /// What is new may be read by those who may read the sets' logs.
+    fn permit_as(&self, model: &Path, path: &Path) -> JetResult<()> {
+        let (Ok(model), Ok(file)) = (
+            self.fs.open(model, OpenMode::ReadOnly),
+            self.fs.open(path, OpenMode::ReadWrite),
+        ) else {
+            return Ok(());
+        };
+        file.take_mode_of(model.as_ref())
+            .map_err(|error| JetError::io("set the permissions", error).in_file(path))
     }
 
     /// Makes the names of all files durable.

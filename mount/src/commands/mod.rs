@@ -7,6 +7,7 @@ mod info;
 mod log;
 mod mount;
 mod recover;
+mod restore;
 mod status;
 mod umount;
 mod verify;
@@ -25,6 +26,7 @@ pub(crate) enum Command {
     Log(log::Args),
     Verify(verify::Args),
     Recover(Box<recover::Args>),
+    Restore(Box<restore::Args>),
     Demo(demo::Args),
     Completions(completions::Args),
     #[command(hide = true)]
@@ -45,6 +47,7 @@ impl Command {
             Command::Log(args) => args.run(output),
             Command::Verify(args) => args.run(output),
             Command::Recover(args) => args.run(output),
+            Command::Restore(args) => args.run(output),
             Command::Demo(args) => args.run(output),
             Command::Completions(args) => args.run(),
             Command::Daemon(args) => args.run(),

@@ -87,7 +87,8 @@ pub(crate) struct Args {
     no_lock: bool,
 }
 
-fn parse_map(text: &str) -> Result<(String, PathBuf), String> {
+/// The value of `--map`.
+pub(super) fn parse_map(text: &str) -> Result<(String, PathBuf), String> {
     let (old, new) = text.split_once('=').ok_or("OLD=NEW is wanted")?;
     Ok((old.to_owned(), new.into()))
 }

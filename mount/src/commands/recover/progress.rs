@@ -25,7 +25,8 @@ impl Bar {
         Self::new(bytes, "writing")
     }
 
-    fn new(bytes: u64, what: &'static str) -> Self {
+    /// For so many bytes of something else.
+    pub(in crate::commands) fn new(bytes: u64, what: &'static str) -> Self {
         let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr());
         let template = "{msg} {bar:40} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
         let bar = match ProgressStyle::with_template(template) {
