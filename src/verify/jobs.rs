@@ -260,11 +260,12 @@ impl<'a> Checked<'a> {
         let mut sum = None;
         match job.task {
             Task::Pages { size, first, last } => check_pages(&*file, size, (first, last), meter, &mut part),
-            Task::Deep { size, .. } => {
+            Task::Deep { size, last } => {
                 let database = Database::open(Arc::clone(&file), &self.entry.file.path)?;
-                part.deep = Some(deep::check(&database, deep::Limits::default(), &|| {
-                    meter.add(size.bytes_u64());
-                })?);
+                let page = size.bytes_u64();
+                let deep = deep::check(&database, deep::Limits::default(), &|| meter.add(page))?;
+                meter.add(u64::from(last).saturating_sub(deep.counts.used_pages) * page);
+                part.deep = Some(deep);
             }
             Task::Log(header) => sum = log::check_log(&*file, header, meter, &mut part),
             Task::Checkpoint => companion::check_checkpoint(&*file, meter, &mut part),

@@ -27,8 +27,10 @@ checkpoint, flush map, and the trailer page of backup copies. Of a directory als
 is there with its length, and every database has the logs that its recovery needs. Nothing is written.
 
 With --deep also that everything in the databases fits together, as the engine's own integrity check does, and more:
-every page is used once or available once; trees, keys and links; the catalog and its shadow. What the engine tolerates
-(lost pages) is a note. Dirty databases are refused: their pages need not fit together before recovery.",
+every page is used once or available once; trees, keys and links; the catalog and its shadow; records, long values and
+their references; secondary indexes against the records. What the engine tolerates (lost pages, long values that nothing
+refers to) and what cannot be compared (keys of Unicode text, which only Windows can make) is a note. Dirty databases are
+refused: their pages need not fit together before recovery.",
     after_help = "\
 Examples:
   jetfs verify /backup/ntds

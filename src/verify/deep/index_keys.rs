@@ -2,7 +2,7 @@
 //! values, and the keys themselves, where they can be computed.
 
 use super::columns::{instances, plain};
-use crate::error::JetResult;
+use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{
     CODE_PAGE_UNICODE, ColumnClass, ColumnFlags, ColumnType, IndexFlags, KeyRules, KeySegment, KeyWriter,
     Record, SegmentEntry, SegmentFlags, TupleLimits,
@@ -10,8 +10,28 @@ use crate::format::{
 use crate::store::{Column, IndexSchema, LongValues};
 use std::borrow::Cow;
 
-/// More combinations of values than any record needs.
-const COMBINATIONS_MOST: usize = 1 << 20;
+/// More entries than any record has in an index.
+const ENTRIES_MOST: usize = 1 << 16;
+/// The longest key of any index (section 9).
+const KEY_MOST: u16 = 2000;
+
+/// Why the entries of an index cannot be told from the records.
+#[derive(Debug)]
+pub(super) struct Incomparable {
+    /// In words.
+    pub(super) why: String,
+    /// Whether the catalog is wrong, rather than that jetfs cannot know.
+    pub(super) is_damage: bool,
+}
+
+impl Incomparable {
+    pub(super) fn unknown(why: impl Into<String>) -> Self {
+        Incomparable {
+            why: why.into(),
+            is_damage: false,
+        }
+    }
+}
 
 /// What can be compared of an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,14 +81,17 @@ impl<'s> IndexKeys<'s> {
     /// The rules of an index of a table with these columns.
     ///
     /// # Errors
-    /// Why its entries cannot be told from the records, in words.
-    pub(super) fn new(index: &'s IndexSchema, columns: &[Column<'s>]) -> Result<Self, String> {
+    /// Why its entries cannot be told from the records.
+    pub(super) fn new(index: &'s IndexSchema, columns: &[Column<'s>]) -> Result<Self, Incomparable> {
         let entry = &index.entry;
         if entry.flags.contains(IndexFlags::DEFER_POPULATE) {
-            return Err("it is filled later".to_owned());
+            return Err(Incomparable::unknown("it is filled later"));
         }
         if entry.segments.is_empty() {
-            return Err("the catalog does not name its columns".to_owned());
+            return Err(Incomparable {
+                why: "the catalog does not name its columns".to_owned(),
+                is_damage: !entry.flags.contains(IndexFlags::DERIVED),
+            });
         }
         let find = |segment: &SegmentEntry| find_column(segment, entry.flags, columns);
         let mut segments = Vec::new();
@@ -86,7 +109,7 @@ impl<'s> IndexKeys<'s> {
             true => Comparison::Bookmarks,
         };
         let conditions = entry.conditions.iter().map(|condition| {
-            Ok::<_, String>((
+            Ok::<_, Incomparable>((
                 find(condition)?,
                 condition.flags.contains(SegmentFlags::MUST_BE_NULL),
             ))
@@ -94,7 +117,7 @@ impl<'s> IndexKeys<'s> {
         Ok(IndexKeys {
             flags: entry.flags,
             rules: KeyRules {
-                key_most: entry.key_most,
+                key_most: entry.key_most.min(KEY_MOST),
                 variable_segment_most: entry.var_seg_mac.unwrap_or(entry.key_most),
                 nulls_high: entry.flags.contains(IndexFlags::SORT_NULLS_HIGH),
                 dot_net_guid: entry.flags.contains(IndexFlags::DOT_NET_GUID),
@@ -133,7 +156,7 @@ impl<'s> IndexKeys<'s> {
             values.push(plain.collect::<JetResult<_>>()?);
         }
         let mut keys = Vec::new();
-        for places in self.combinations(&values) {
+        for places in self.combinations(&values)? {
             if !self.add_keys(&values, &places, &mut keys)? {
                 break;
             }
@@ -154,7 +177,7 @@ impl<'s> IndexKeys<'s> {
 
     /// Which value of each segment: those of one multi-valued segment one after the other, of several side by side, or
     /// in every combination.
-    fn combinations(&self, values: &Values<'_>) -> Vec<Vec<usize>> {
+    fn combinations(&self, values: &Values<'_>) -> JetResult<Vec<Vec<usize>>> {
         let counts = self.segments.iter().zip(values);
         let counts: Vec<usize> = counts
             .map(|(segment, values)| if segment.is_multi { values.len().max(1) } else { 1 })
@@ -167,19 +190,19 @@ impl<'s> IndexKeys<'s> {
                     .map(|segment| if segment.is_multi { step } else { 0 })
                     .collect()
             };
-            return (0..most).map(place).collect();
+            return Ok((0..most).map(place).collect());
         }
         let mut all = vec![Vec::new()];
         for count in counts {
-            if all.len().saturating_mul(count) > COMBINATIONS_MOST {
-                break;
+            if all.len().saturating_mul(count) > ENTRIES_MOST {
+                return Err(too_many());
             }
             all = all
                 .iter()
                 .flat_map(|places: &Vec<usize>| (0..count).map(move |place| [&places[..], &[place]].concat()))
                 .collect();
         }
-        all
+        Ok(all)
     }
 
     /// Adds the keys of one combination. False if no further combination has any.
@@ -218,6 +241,9 @@ impl<'s> IndexKeys<'s> {
         if is_allowed {
             keys.push(key);
         }
+        if keys.len() > ENTRIES_MOST {
+            return Err(too_many());
+        }
         Ok(is_allowed && nulls != Nulls::All)
     }
 
@@ -242,29 +268,39 @@ impl<'s> IndexKeys<'s> {
     }
 }
 
+fn too_many() -> JetError {
+    JetError::rule(
+        JetErr::DatabaseCorrupted,
+        "a record has more entries than any index allows",
+    )
+}
+
 /// A segment says whether its column is the template's; in an index that was inherited as a whole all are.
 fn find_column<'s>(
     segment: &SegmentEntry,
     flags: IndexFlags,
     columns: &[Column<'s>],
-) -> Result<Column<'s>, String> {
+) -> Result<Column<'s>, Incomparable> {
     let derived = segment.flags.contains(SegmentFlags::TEMPLATE) || flags.contains(IndexFlags::DERIVED);
     let mut columns = columns.iter();
     let column = columns.find(|column| column.derived == derived && column.schema.entry.id == segment.column);
-    column
-        .copied()
-        .ok_or_else(|| format!("its column {} does not exist", segment.column))
+    column.copied().ok_or_else(|| Incomparable {
+        why: format!("its column {} does not exist", segment.column),
+        is_damage: !flags.contains(IndexFlags::DERIVED),
+    })
 }
 
-fn segment_of<'s>(column: Column<'s>, segment: &SegmentEntry) -> Result<Segment<'s>, String> {
+fn segment_of<'s>(column: Column<'s>, segment: &SegmentEntry) -> Result<Segment<'s>, Incomparable> {
     let entry = &column.schema.entry;
     let name = &column.schema.name;
     if entry.flags.contains(ColumnFlags::USER_DEFINED_DEFAULT) {
-        return Err(format!("only a program knows the default of column {name}"));
+        return Err(Incomparable::unknown(format!(
+            "only a program knows the default of column {name}"
+        )));
     }
-    let kind: ColumnType = entry
-        .kind
-        .ok_or_else(|| format!("column {name} has the unknown type {}", entry.coltyp))?;
+    let kind: ColumnType = entry.kind.ok_or_else(|| {
+        Incomparable::unknown(format!("column {name} has the unknown type {}", entry.coltyp))
+    })?;
     Ok(Segment {
         column,
         key: KeySegment {

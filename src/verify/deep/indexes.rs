@@ -6,7 +6,7 @@
 //! of a few sums are compared one by one; so memory stays bounded however large the index is.
 
 use super::finding::{FindingKind, hex};
-use super::index_keys::{Comparison, IndexKeys};
+use super::index_keys::{Comparison, Incomparable, IndexKeys};
 use super::walk::LeafNode;
 use super::{Check, TreeShape};
 use crate::format::Record;
@@ -62,13 +62,13 @@ fn sum_of(hash: u128) -> usize {
 pub(super) struct IndexCheck<'s> {
     pub(super) tree: &'s TreeShape,
     /// How its entries follow from records, or why that cannot be told.
-    keys: Result<IndexKeys<'s>, String>,
+    keys: Result<IndexKeys<'s>, Incomparable>,
     of_records: Sums,
     of_entries: Sums,
 }
 
 impl<'s> IndexCheck<'s> {
-    pub(super) fn new(tree: &'s TreeShape, keys: Result<IndexKeys<'s>, String>) -> Self {
+    pub(super) fn new(tree: &'s TreeShape, keys: Result<IndexKeys<'s>, Incomparable>) -> Self {
         IndexCheck {
             tree,
             keys,
@@ -93,7 +93,7 @@ impl<'s> IndexCheck<'s> {
             Ok(found) => found
                 .iter()
                 .for_each(|key| self.of_records.add(hasher.hash(key, bookmark))),
-            Err(error) => self.keys = Err(format!("a value of a record cannot be read: {}", error.cause())),
+            Err(error) => self.keys = Err(Incomparable::unknown(error.cause().to_string())),
         }
     }
 
@@ -157,7 +157,13 @@ impl Check<'_> {
     ) {
         let keys = match &index.keys {
             Ok(keys) => keys,
-            Err(reason) => return self.not_compared(index.tree, reason),
+            Err(reason) if reason.is_damage => {
+                let root = Some(index.tree.root);
+                return self
+                    .findings
+                    .add(FindingKind::Catalog, root, &index.tree.name, &*reason.why);
+            }
+            Err(reason) => return self.not_compared(index.tree, &reason.why),
         };
         match keys.comparison {
             Comparison::Keys => self.counts.indexes_compared += 1,

@@ -90,3 +90,20 @@ fn entries_without_a_table_and_a_primary_index_elsewhere_are_found() {
     let report = mutant.report();
     found(&report, FindingKind::Catalog, "table t1");
 }
+
+#[test]
+fn an_index_over_a_column_that_does_not_exist_is_found() {
+    let Some(mut mutant) = Mutant::of(USUAL) else {
+        return;
+    };
+    change_both(&mut mutant, b"grp", 3, |mutant, place| {
+        mutant.change_data(place, |row| {
+            // The first segment: flags, a zero byte, column 2.
+            let at = row.windows(4).rposition(|part| part == [0, 0, 2, 0]).unwrap();
+            row[at + 2] = 77;
+        });
+    });
+    let report = mutant.report();
+    let finding = found(&report, FindingKind::Catalog, "index grp of table t1");
+    assert!(finding.what.contains("column 77 does not exist"), "{finding:?}");
+}

@@ -7,4 +7,5 @@ mod broken_records;
 mod broken_space;
 mod broken_trees;
 mod genuine;
+mod hostile;
 mod mutant;

@@ -7,14 +7,16 @@ use crate::format::{
 use crate::io::{FileSystem, MemoryFileSystem, OpenMode};
 use crate::store::{Database, IndexSchema, Schema, TableSchema};
 use std::path::Path;
+use std::sync::Arc;
 
 /// A table of 400 rows with an index, long values, and several pages in each tree.
 pub(super) const USUAL: &str = "genuine-4k/clean/test.edb";
 
+#[derive(Clone)]
 pub(super) struct Mutant {
     bytes: Vec<u8>,
     size: PageSize,
-    schema: Schema,
+    schema: Arc<Schema>,
 }
 
 impl Mutant {
@@ -22,7 +24,7 @@ impl Mutant {
     pub(super) fn of(sample: &str) -> Option<Mutant> {
         let bytes = std::fs::read(crate::genuine_samples::sample(sample)?).unwrap();
         let database = open(&bytes);
-        let schema = Schema::load(&database).unwrap();
+        let schema = Arc::new(Schema::load(&database).unwrap());
         let mutant = Mutant {
             size: database.page_size(),
             bytes,
@@ -60,6 +62,16 @@ impl Mutant {
         match VerifiedPage::verify(bytes, self.size, pgno).unwrap() {
             Verified::Good(page) => page.into(),
             other => panic!("page {pgno}: {other:?}"),
+        }
+    }
+
+    /// The page, unless it was never written.
+    pub(super) fn page_if_used(&self, pgno: u32) -> Option<PageBuffer> {
+        let start = self.start(pgno);
+        let bytes = self.bytes.get(start..start + self.size.bytes())?;
+        match VerifiedPage::verify(bytes, self.size, pgno).ok()? {
+            Verified::Good(page) => Some(page.into()),
+            _ => None,
         }
     }
 
