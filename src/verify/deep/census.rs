@@ -176,9 +176,12 @@ impl Check<'_> {
             .flat_map(|&(first, last)| first..=last.min(census.last))
             .filter(is_leaked);
         let Some(first) = leaked.next() else { return };
-        let count = 1 + leaked.count() as u64;
-        self.counts.leaked += count;
-        let what = format!("{count} pages from here on are owned, but neither used nor available");
+        let more = leaked.count() as u64;
+        self.counts.leaked += 1 + more;
+        let what = match more {
+            0 => "the page is owned, but neither used nor available".to_owned(),
+            _ => format!("the page is owned, but neither used nor available, and so are {more} more"),
+        };
         self.findings.add(FindingKind::Leaked, Some(first), name, what);
     }
 }

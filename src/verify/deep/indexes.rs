@@ -168,11 +168,11 @@ impl Check<'_> {
         match keys.comparison {
             Comparison::Keys => self.counts.indexes_compared += 1,
             Comparison::Bookmarks => {
-                let what = "its keys, which are Unicode text, can only be made on Windows; its bookmarks were compared";
+                let what = "its keys, which are Unicode text, can only be made on Windows; which records have entries was compared";
                 self.not_compared(index.tree, what);
             }
             Comparison::Existence => {
-                let what = "its keys, which are Unicode text, can only be made on Windows; its records exist";
+                let what = "its keys, which are Unicode text, can only be made on Windows; that its records exist was checked";
                 self.not_compared(index.tree, what);
             }
         }

@@ -107,3 +107,36 @@ fn an_index_over_a_column_that_does_not_exist_is_found() {
     let finding = found(&report, FindingKind::Catalog, "index grp of table t1");
     assert!(finding.what.contains("column 77 does not exist"), "{finding:?}");
 }
+
+#[test]
+fn a_template_that_does_not_exist_is_found() {
+    let Some(mut mutant) = Mutant::of(USUAL) else {
+        return;
+    };
+    change_both(&mut mutant, b"t2", 1, |mutant, (pgno, line)| {
+        let (key, row) = mutant.nodes(pgno)[line].clone();
+        mutant.delete((pgno, line));
+        mutant.insert(pgno, &key, &with_template(&row, b"gone"));
+    });
+    let report = mutant.report();
+    let finding = found(&report, FindingKind::Catalog, "table t2");
+    assert!(finding.what.contains("gone"), "{finding:?}");
+}
+
+/// The row of a table, whose only variable column is the name, with a template (column 130).
+fn with_template(row: &[u8], template: &[u8]) -> Vec<u8> {
+    assert_eq!(row[1], 128);
+    let variable = usize::from(u16::from_le_bytes([row[2], row[3]]));
+    let name_end = u16::from_le_bytes([row[variable], row[variable + 1]]);
+    let after_name = variable + 2 + usize::from(name_end);
+    let template_end = name_end + u16::try_from(template.len()).unwrap();
+    let mut new = row[..variable].to_vec();
+    new[1] = 130;
+    for end in [name_end, name_end | 0x8000, template_end] {
+        new.extend(end.to_le_bytes());
+    }
+    new.extend(&row[variable + 2..after_name]);
+    new.extend(template);
+    new.extend(&row[after_name..]);
+    new
+}
