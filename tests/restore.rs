@@ -183,6 +183,28 @@ fn restores_of_small_pages_equal_the_genuine_ones() {
     let [alone, together] = restored_alone_and_together(&genuine.full, &genuine.incremental);
     assert_equals_genuine(TEST, &alone.database("test.edb"), &genuine.restored_full);
     assert_equals_genuine(TEST, &together.database("test.edb"), &genuine.restored_both);
+    for (ours, theirs) in [
+        (&alone, &genuine.restored_full),
+        (&together, &genuine.restored_both),
+    ] {
+        let (ours, theirs) = (
+            records(&ours.database("edb.log")),
+            records(&theirs.join("edb.log")),
+        );
+        assert_eq!(ours, theirs);
+    }
+}
+
+/// The records of the new generation up to RecoveryQuit2, with their positions, without times.
+fn records(log: &Path) -> Vec<String> {
+    let printed = run(jetfs().arg("log").arg(log)).succeeds().stdout;
+    let mut records: Vec<String> = printed
+        .lines()
+        .map(|line| line.split("time=").next().unwrap().to_owned())
+        .collect();
+    let end = records.iter().position(|record| record.contains(" RcvQuit "));
+    records.truncate(end.expect("a RecoveryQuit2") + 1);
+    records
 }
 
 #[test]

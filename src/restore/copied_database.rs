@@ -68,7 +68,8 @@ impl CopiedDatabase {
     /// Whether it, its trailer and the logs are of one backup, and the logs reach far enough.
     ///
     /// # Errors
-    /// `JET_errDatabasePatchFileMismatch`, `JET_errStartingRestoreLogTooHigh`, `JET_errEndingRestoreLogTooLow`.
+    /// `JET_errDatabasePatchFileMismatch`, `JET_errStartingRestoreLogTooHigh`, `JET_errEndingRestoreLogTooLow`;
+    /// `JET_errRequiredLogFilesMissing`: a header that needs more than its backup began with.
     pub(super) fn check_logs(&self, sequence: Signature, (first, last): (u32, u32)) -> JetResult<()> {
         let in_file = |error: JetError| error.in_file(&self.path);
         match &self.trailer {
@@ -83,6 +84,12 @@ impl CopiedDatabase {
         if low < first {
             let what = format!("needs the logs from generation {low:#x} on, but they begin with {first:#x}");
             return Err(in_file(JetError::rule(JetErr::StartingRestoreLogTooHigh, what)));
+        }
+        let required = self.header.generation_min_required;
+        if required != 0 && required < first {
+            let what =
+                format!("needs the logs from generation {required:#x} on, but they begin with {first:#x}");
+            return Err(in_file(JetError::rule(JetErr::RequiredLogFilesMissing, what)));
         }
         if high > last {
             let what = format!("needs the logs up to generation {high:#x}, but they end with {last:#x}");

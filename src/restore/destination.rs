@@ -58,7 +58,7 @@ fn is_inside(fs: &dyn FileSystem, path: &Path, directory: &Path) -> bool {
 /// `--map`: gives databases of the sets another place, and returns what is left: databases that only the logs know.
 ///
 /// # Errors
-/// `JET_errInvalidPath`: two databases are called so, or the new name is one that logs have.
+/// `JET_errInvalidPath`: two databases are called so.
 pub(super) fn map(
     databases: &mut [PlannedDatabase],
     map: &[(String, PathBuf)],
@@ -67,7 +67,6 @@ pub(super) fn map(
     let mut others = Vec::new();
     for (old, new) in map {
         let target = destination.join(new);
-        check_name(&target)?;
         let mut called = databases.iter_mut().filter(|database| database.is_called(old));
         match (called.next(), called.next()) {
             (None, _) => others.push((old.clone(), target)),
@@ -104,6 +103,7 @@ pub(super) fn check_targets<'p>(
             return Err(error.advise("Give one of them another name with --map OLD=NEW."));
         }
         taken.push(target);
+        check_name(target)?;
         if fs.stat(target).is_ok() {
             let what = "is there already, and would be overwritten";
             return Err(JetError::rule(JetErr::FileAlreadyExists, what).in_file(target));

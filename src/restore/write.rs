@@ -160,11 +160,12 @@ impl Made<'_> {
     }
 
     fn finish(mut self) -> JetResult<()> {
-        self.is_kept = true;
         let marker = self.marker();
         let removed = self.fs.remove(&marker);
         removed.map_err(|error| JetError::io("remove", error).in_file(&marker))?;
-        self.sync_names()
+        self.sync_names()?;
+        self.is_kept = true;
+        Ok(())
     }
 }
 

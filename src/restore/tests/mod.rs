@@ -1,5 +1,7 @@
 //! Restores of genuine sets, in memory: what is refused and by which name, and that nothing is written then.
 
+mod interrupted;
+
 use super::{RestorableSet, RestoreOptions, RestorePlan, RestoreRequest, Until};
 use crate::error::{JetErr, JetResult};
 use crate::format::checksum::stamp_header;
@@ -93,15 +95,7 @@ impl Sets {
 
     fn replay(&self) -> JetResult<RestorableSet> {
         let plan = RestorePlan::new(&self.fs, &self.request)?;
-        let options = RestoreOptions {
-            memory: 64 << 20,
-            spill: SpillDirectory {
-                fs: Arc::new(self.fs.clone()),
-                directory: "/".into(),
-            },
-            time: None,
-        };
-        plan.replay(options, &mut |_| Ok(()))
+        plan.replay(options(Arc::new(self.fs.clone())), &mut |_| Ok(()))
     }
 
     fn restore(&self) -> JetResult<()> {
@@ -117,6 +111,17 @@ impl Sets {
         let text = format!("{error} {}", error.advice().unwrap_or_default());
         assert!(text.contains(says), "no \"{says}\": {text}");
         assert!(self.fs.stat(Path::new("/dest")).is_err(), "something was written");
+    }
+}
+
+fn options(fs: Arc<dyn FileSystem>) -> RestoreOptions {
+    RestoreOptions {
+        memory: 64 << 20,
+        spill: SpillDirectory {
+            fs,
+            directory: "/".into(),
+        },
+        time: None,
     }
 }
 
@@ -302,6 +307,8 @@ fn header_and_trailer_are_checked_in_their_order() {
         sets.refused(JetErr::DatabasePatchFileMismatch, says);
         sets.fs.write_file(DATABASE, &before).unwrap();
     }
+    sets.change_header(|header| header.generation_min_required = 0xD);
+    sets.refused(JetErr::RequiredLogFilesMissing, "from generation 0xd on");
     sets.change(DATABASE, |bytes| bytes.truncate(2 * 4096));
     sets.refused(JetErr::BadPatchPage, "too short");
 }
