@@ -69,7 +69,7 @@ impl Restore {
         let info = run(jetfs().args(["--json", "info"]).arg(self.database(name))).json();
         assert_eq!(info["state"], "Clean Shutdown", "{info}");
         assert_eq!(info["warnings"], serde_json::json!([]), "{info}");
-        let verified = run(jetfs().arg("verify").arg(self.out())).succeeds();
+        let verified = run(jetfs().args(["verify", "--deep"]).arg(self.out())).succeeds();
         assert!(verified.stdout.starts_with("good: "), "{verified}");
         let before = fingerprint(&self.out());
         let recovered = run(jetfs().arg("recover").arg(self.out())).succeeds();
@@ -477,6 +477,30 @@ fn backups_of_two_databases_are_restored_as_the_genuine_engine_did() {
             let path = restored.database(&format!("{database}.edb"));
             assert_rows_as_restored(&expected[name], database, &path);
         }
+    }
+}
+
+#[test]
+fn rolled_forward_through_the_current_log_a_backup_is_what_the_instance_became() {
+    const TEST: &str = "rolled_forward_through_the_current_log_a_backup_is_what_the_instance_became";
+    let (Some((sets, _)), Some(samples)) = (traces(TEST), Samples::find(TEST)) else {
+        return;
+    };
+    // The files of the instance while it still ran, its databases dirty.
+    let archive = "protocol-traces.small4k.source_after.tar.xz";
+    let instance = samples.set(archive).dir;
+    let logs = instance.to_str().unwrap();
+    let [full, incremental] = ["full", "incremental"].map(|name| sets.path().join(name));
+    let restored = Restore::of(&[&full, &incremental])
+        .with(&["--logs", logs])
+        .succeeds();
+    let recovered = restored.directory.path().join("recovered");
+    run(jetfs().arg("recover").arg("-o").arg(&recovered).arg(&instance)).succeeds();
+    for name in ["a.edb", "b.edb"] {
+        restored.assert_clean(name);
+        let (ours, theirs) = (open(&restored.database(name)), open(&recovered.join(name)));
+        let differences = row_differences(&ours, &theirs);
+        assert!(differences.is_empty(), "{name}: {differences:#?}");
     }
 }
 

@@ -30,7 +30,9 @@ impl FromStr for Until {
         if let Ok(generation) = generation {
             return Ok(Until::Generation(generation));
         }
-        let time = humantime::parse_rfc3339_weak(text.strip_suffix(" UTC").unwrap_or(text));
+        let text = text.strip_suffix(" UTC").unwrap_or(text);
+        let parse = humantime::parse_rfc3339_weak;
+        let time = parse(text).or_else(|_| parse(&format!("{text}:00")));
         time.map(|time| Until::Time(LogTime::from(time))).map_err(|_| {
             "a generation (31, 0x1F) or a time in UTC (2026-11-24 23:19:56) is wanted".to_owned()
         })
@@ -89,6 +91,7 @@ mod tests {
             ("0x1F", Ok(Until::Generation(31))),
             ("2026-11-24 23:19:56", time(56, 0)),
             ("2026-11-24T23:19:56Z", time(56, 0)),
+            ("2026-11-24 23:19", time(0, 0)),
             ("2026-11-24 23:19:56.120 UTC", time(56, 120)),
         ] {
             assert_eq!(Until::from_str(text), expected, "{text}");

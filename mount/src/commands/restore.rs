@@ -7,6 +7,7 @@ use super::recover::parse_map;
 use super::recover::progress::Bar;
 use crate::exit::{Exit, Failure};
 use crate::interrupt::Interrupt;
+use crate::mount_point;
 use crate::output::Output;
 use anyhow::Result;
 use jetfs::format::LogTime;
@@ -92,13 +93,15 @@ impl Args {
     pub(crate) fn run(self, output: &Output) -> Result<Exit> {
         let fs = RealFileSystem;
         let interrupt = Interrupt::listen()?;
+        let temp_dir = self.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
+        mount_point::check_temp_dir(&temp_dir, self.paths.iter().cloned())?;
         let plan = RestorePlan::new(&fs, &self.request()?).map_err(missing_is_incomplete)?;
         let _locks = if self.no_lock {
             Vec::new()
         } else {
             plan.lock_sets()?
         };
-        let restorable = self.replay(&plan, &interrupt)?;
+        let restorable = replay(&plan, temp_dir, &interrupt)?;
         let check = check_pages(&restorable, &interrupt)?;
         for damaged in &check.damaged {
             output.warning(damaged);
@@ -137,25 +140,25 @@ impl Args {
             base: self.base.clone(),
         })
     }
+}
 
-    fn replay(&self, plan: &RestorePlan<'_>, interrupt: &Interrupt) -> JetResult<RestorableSet> {
-        let options = RestoreOptions {
-            memory: Options::MEMORY,
-            spill: SpillDirectory {
-                fs: Arc::new(RealFileSystem),
-                directory: self.temp_dir.clone().unwrap_or_else(std::env::temp_dir),
-            },
-            time: Some(LogTime::from(RealClock.now())),
-        };
-        let lengths = plan.logs().filter_map(|log| fs::metadata(log).ok());
-        let bar = Bar::of_logs(lengths.map(|log| log.len()).sum());
-        let replayed = plan.replay(options, &mut |progress| {
-            bar.replayed(progress);
-            go_on(interrupt)
-        });
-        bar.finish();
-        replayed
-    }
+fn replay(plan: &RestorePlan<'_>, temp_dir: PathBuf, interrupt: &Interrupt) -> JetResult<RestorableSet> {
+    let options = RestoreOptions {
+        memory: Options::MEMORY,
+        spill: SpillDirectory {
+            fs: Arc::new(RealFileSystem),
+            directory: temp_dir,
+        },
+        time: Some(LogTime::from(RealClock.now())),
+    };
+    let lengths = plan.logs().filter_map(|log| fs::metadata(log).ok());
+    let bar = Bar::of_logs(lengths.map(|log| log.len()).sum());
+    let replayed = plan.replay(options, &mut |progress| {
+        bar.replayed(progress);
+        go_on(interrupt)
+    });
+    bar.finish();
+    replayed
 }
 
 fn check_pages(restorable: &RestorableSet, interrupt: &Interrupt) -> JetResult<PageCheck> {
