@@ -60,6 +60,7 @@ impl Exit {
             | LVCorrupted
             | DecompressionFailed
             | LogFileCorrupt
+            | RedoAbruptEnded
             | LogCorrupted
             | LogFileSizeMismatch
             | CheckpointCorrupt

@@ -86,7 +86,7 @@ jet_errs! {
     /// The trailer page of a backed-up database is damaged or missing.
     BadPatchPage = -535, "The copy is incomplete; copy the database again.";
     /// Redo stopped early.
-    RedoAbruptEnded = -536;
+    RedoAbruptEnded = -536, "The end of a log is lost: take the log from another copy.";
     /// No patch file in the backup set.
     PatchFileMissing = -538;
     /// Database and logs do not belong together.

@@ -292,6 +292,7 @@ impl<'f> Plan<'f> {
             JetErr::LogTornWriteDuringHardRestore if damaged > in_set => {
                 stop_before(error.with_code(JetErr::LogTornWriteDuringHardRecovery), damaged)
             }
+            JetErr::RedoAbruptEnded if !hard => error.with_code(JetErr::LogFileCorrupt),
             JetErr::LogFileCorrupt if damaged > required && damaged <= committed => {
                 error.with_code(JetErr::CommittedLogFileCorrupt)
             }

@@ -7,8 +7,9 @@ use crate::error::{JetErr, JetResult};
 use crate::format::checksum::stamp_header;
 use crate::format::{DatabaseHeader, DbState, LogHeader, PageSize, SEGMENT_LEN, Trailer};
 use crate::genuine_samples::sample;
-use crate::io::{FileSystem, MemoryFileSystem, SettableClock};
+use crate::io::{FileSystem, MemoryFileSystem, OpenMode, SettableClock};
 use crate::store::SpillDirectory;
+use crate::store::log_reader::LogFile;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -433,6 +434,26 @@ fn damaged_and_torn_logs_are_called_by_where_they_are() {
     sets.refused(JetErr::LogCorruptDuringHardRecovery, "--until 0x1c");
     sets.request.until = Some(Until::Generation(0x1C));
     sets.restore().unwrap();
+}
+
+#[test]
+fn a_log_that_stops_inside_of_a_record_before_the_next_log_ends_redo_abruptly() {
+    const FRAGMENT: u8 = 77;
+    let Some(sets) = Sets::both() else { return };
+    let (path, next) = ("/inc/edb00000016.log", "/inc/edb00000017.log");
+    sets.change(path, |bytes| {
+        // Everything from the second piece of a record on is gone, as if it had never been written.
+        let slots = 2..bytes.len() / SEGMENT_LEN - 1;
+        let slot = slots
+            .rev()
+            .find(|slot| bytes[slot * SEGMENT_LEN + 40] == FRAGMENT);
+        bytes[slot.unwrap() * SEGMENT_LEN..].fill(0);
+    });
+    let file = sets.fs.open(Path::new(path), OpenMode::ReadOnly).unwrap();
+    let log = LogFile::load(&*file, Path::new(path)).unwrap();
+    let sum = log.segments_checksum().unwrap();
+    sets.change_log(next, |header| header.previous_segments_checksum = sum);
+    sets.refused(JetErr::RedoAbruptEnded, "edb00000017.log");
 }
 
 #[test]

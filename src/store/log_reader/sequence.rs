@@ -208,6 +208,6 @@ impl<'f> LogReader<'f> {
             return Ok(());
         }
         let what = format!("the end of the record at {position} should be here, or a recovery");
-        Err(JetError::rule(JetErr::LogFileCorrupt, what).in_file(log.path()))
+        Err(JetError::rule(JetErr::RedoAbruptEnded, what).in_file(log.path()))
     }
 }

@@ -452,7 +452,7 @@ fn a_generation_that_ends_inside_of_a_record_is_followed_by_a_recovery() {
             _ => {}
         });
         let (_, error) = read_all(&mut LogReader::new(&fs, places.into_iter().take(2)));
-        let expected = (!is_legal).then_some(JetErr::LogFileCorrupt);
+        let expected = (!is_legal).then_some(JetErr::RedoAbruptEnded);
         assert_eq!(error.map(|error| error.code()), expected);
     }
 }
