@@ -428,7 +428,7 @@ fn the_records_of_genuine_logs_are_framed_as_the_engine_framed_them() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_none_or(|extension| extension != "log")
-                || path.to_str().unwrap().contains("tmp")
+                || path.file_name().unwrap().to_str().unwrap().contains("tmp")
             {
                 continue;
             }
