@@ -312,7 +312,7 @@ fn damage_on_the_way_to_the_destination_is_found_by_the_verification() {
     };
     let backup = Backup::of(&samples, "genuine-4k/clean");
     let script = format!(
-        "\"$real\" \"$@\"; printf XXXX | dd of={:?} bs=1 seek=200000 conv=notrunc status=none; exit 0",
+        "\"$real\" \"$@\"; printf ruin | dd of={:?} bs=1 seek=200000 conv=notrunc status=none; exit 0",
         backup.dest.path().join("test.edb")
     );
     let mut command = backup.instead_of_rsync(&script);
