@@ -209,8 +209,7 @@ impl LogHeader {
 
 /// Whether two times are the same to the millisecond, whatever their flags.
 fn same_time(one: LogTime, other: LogTime) -> bool {
-    one.to_bytes().first_chunk::<6>() == other.to_bytes().first_chunk::<6>()
-        && one.millisecond() == other.millisecond()
+    one.is_same_second(other) && one.millisecond() == other.millisecond()
 }
 
 impl Stored for LogFlags {

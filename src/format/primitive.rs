@@ -34,6 +34,11 @@ impl LogTime {
         self.0
     }
 
+    /// Whether two times are the same to the second, whatever their milliseconds and flags.
+    pub fn is_same_second(self, other: LogTime) -> bool {
+        self.0.first_chunk::<6>() == other.0.first_chunk::<6>()
+    }
+
     /// Whether a time is set at all.
     pub fn is_set(self) -> bool {
         self.0 != [0; 8]

@@ -4,7 +4,7 @@
 use super::attach::{LoggedAttach, Verdict, judge};
 use super::backup_copy::merge_trailer;
 use super::database::{ReplayedDatabase, Standing};
-use super::files::{InstanceFiles, database_header, open_if_there};
+use super::files::InstanceFiles;
 use super::read_ahead::PageFile;
 use super::withheld::Withheld;
 use crate::error::{JetErr, JetError, JetResult};
@@ -13,7 +13,8 @@ use crate::format::{
     BackupInfo, DatabaseHeader, DbState, LogHeader, LogPosition, LogTime, PageSize, Signature,
 };
 use crate::io::FileSystem;
-use crate::store::{Overlay, SpillDirectory};
+use crate::store::read_header::open_if_there;
+use crate::store::{Overlay, SpillDirectory, read_database_header};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -224,41 +225,21 @@ impl<'f> Databases<'f> {
             from_list: false,
         };
         let path = self.files.resolve(&logged.path, logged.signature)?;
-        let existing = self.find_or_open(&path);
-        let index = match existing {
-            Ok(None) => None,
-            Ok(Some(index)) => {
-                let header = self.all.get(index).map(|database| database.header.clone());
-                match header.and_then(|header| self.defer_created(&header, &logged)) {
-                    Some(CreateVerdict::Defer(why)) => {
-                        self.defer(logged, path, why);
-                        return Ok(());
-                    }
-                    Some(CreateVerdict::Continue) => Some((index, false)),
-                    None => Some((index, true)),
-                }
+        let index = match self.existing(&path, &logged)? {
+            Existing::Defer(why) => {
+                self.defer(logged, path, why);
+                return Ok(());
             }
-            // What a crash left of a creation is made anew.
-            Err(error) if error.code() == JetErr::DatabaseCorrupted => None,
-            Err(error) => return Err(error),
-        };
-        if record.version.is_none_or(|(version, _)| version < 2) && index.is_none_or(|(_, anew)| anew) {
-            let what = "creates a database whose first contents are not in the log";
-            let error = JetError::rule(JetErr::BadLogVersion, what).in_file(&path);
-            return Err(error.advise("Such logs can be replayed only onto a copy of the database."));
-        }
-        let index = match index {
-            Some((index, false)) => index,
-            Some((index, true)) => {
-                let database = self.created(&path, &logged, now)?;
-                if let Some(slot) = self.all.get_mut(index) {
-                    *slot = database;
+            Existing::Continue(index) => index,
+            Existing::Unfinished(index) => {
+                let database = self.created(&path, record, &logged, now)?;
+                if let Some(unfinished) = self.all.get_mut(index) {
+                    *unfinished = database;
                 }
                 index
             }
-            None => {
-                let database = self.created(&path, &logged, now)?;
-                self.all.push(database);
+            Existing::None => {
+                self.all.push(self.created(&path, record, &logged, now)?);
                 self.all.len() - 1
             }
         };
@@ -312,7 +293,7 @@ impl<'f> Databases<'f> {
         let Some(file) = open_if_there(self.fs, path)? else {
             return Ok(None);
         };
-        let original = Box::new(database_header(file.as_ref(), path)?);
+        let original = Box::new(read_database_header(file.as_ref()).map_err(|error| error.in_file(path))?);
         let mut header = original.clone();
         let base = Some(Arc::clone(&file));
         let mut overlay = Overlay::new(base, path, header.page_size, self.memory, self.spill.clone())?;
@@ -329,7 +310,19 @@ impl<'f> Databases<'f> {
         Ok(Some(self.all.len() - 1))
     }
 
-    fn created(&self, path: &Path, logged: &LoggedAttach, now: Now) -> JetResult<ReplayedDatabase> {
+    /// A database that its log makes from nothing.
+    fn created(
+        &self,
+        path: &Path,
+        record: &CreateDatabase<'_>,
+        logged: &LoggedAttach,
+        now: Now,
+    ) -> JetResult<ReplayedDatabase> {
+        if record.version.is_none_or(|(version, _)| version < 2) {
+            let what = "creates a database whose first contents are not in the log";
+            let error = JetError::rule(JetErr::BadLogVersion, what).in_file(path);
+            return Err(error.advise("Such logs can be replayed only onto a copy of the database."));
+        }
         let page_size = self.sequence.page_size;
         let mut header = DatabaseHeader::new(page_size, logged.signature)?;
         header.state = DbState::JustCreated;
@@ -341,32 +334,44 @@ impl<'f> Databases<'f> {
         Ok(replayed(path, overlay, None, Box::new(header)))
     }
 
-    /// What to do with a file that is there where the log makes one; `None`: make it anew.
-    fn defer_created(&self, header: &DatabaseHeader, logged: &LoggedAttach) -> Option<CreateVerdict> {
-        if header.state == DbState::JustCreated {
-            return None;
-        }
-        if header.log_signature != self.sequence.signature && !self.is_hard {
-            return Some(CreateVerdict::Defer("it belongs to another log sequence"));
-        }
-        if header.attach != logged.attach {
-            return Some(CreateVerdict::Defer("it was attached at another position"));
-        }
-        if header.signature != logged.signature {
-            return Some(CreateVerdict::Defer("it is another database"));
-        }
-        if header.attach <= header.consistent {
-            return Some(CreateVerdict::Defer(
-                "it is consistent with a later position of the log",
-            ));
-        }
-        Some(CreateVerdict::Continue)
+    /// What lies where the log makes a database (section 6.5).
+    fn existing(&mut self, path: &Path, logged: &LoggedAttach) -> JetResult<Existing> {
+        let index = match self.find_or_open(path) {
+            Ok(Some(index)) => index,
+            Ok(None) => return Ok(Existing::None),
+            // What a crash left of a creation is made anew.
+            Err(error) if error.code() == JetErr::DatabaseCorrupted => return Ok(Existing::None),
+            Err(error) => return Err(error),
+        };
+        let Some(header) = self.all.get(index).map(|database| &database.header) else {
+            return Ok(Existing::None);
+        };
+        Ok(if header.state == DbState::JustCreated {
+            Existing::Unfinished(index)
+        } else if header.log_signature != self.sequence.signature && !self.is_hard {
+            Existing::Defer("it belongs to another log sequence")
+        } else if header.attach != logged.attach {
+            Existing::Defer("it was attached at another position")
+        } else if header.signature != logged.signature {
+            Existing::Defer("it is another database")
+        } else if header.attach <= header.consistent {
+            Existing::Defer("it is consistent with a later position of the log")
+        } else {
+            Existing::Continue(index)
+        })
     }
 }
 
-enum CreateVerdict {
+/// What lies where a log makes a database.
+enum Existing {
+    /// Nothing, or what is no database.
+    None,
+    /// A creation that a crash interrupted.
+    Unfinished(usize),
+    /// The database itself, from a time when it was attached.
+    Continue(usize),
+    /// A file that the record does not concern; why.
     Defer(&'static str),
-    Continue,
 }
 
 fn replayed(
@@ -441,7 +446,7 @@ fn check_create_time(database: &ReplayedDatabase, log: &LogHeader) -> JetResult<
         committed => committed,
     };
     let known = header.generation_max_create_time;
-    if log.generation != newest || !known.is_set() || super::files::same_second(known, log.create_time) {
+    if log.generation != newest || !known.is_set() || known.is_same_second(log.create_time) {
         return Ok(());
     }
     let what = format!(

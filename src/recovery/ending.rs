@@ -4,7 +4,7 @@
 use super::backup_copy::forget_backups;
 use super::database::{ReplayedDatabase, Standing};
 use super::databases::{Databases, Deferred, MISSING};
-use super::files::{InstanceFiles, database_header, open_if_there};
+use super::files::InstanceFiles;
 use super::plan::Options;
 use super::redo::{Counts, LogEnding, Redo};
 use super::start::Start;
@@ -14,9 +14,10 @@ use crate::error::{JetErr, JetError, JetResult};
 use crate::format::log_record::{LogRecord, Marker, RecoveryUndo2, Term2};
 use crate::format::{DatabaseHeader, LogHeader, LogPosition, LogTime};
 use crate::io::FileSystem;
-use crate::store::Overlay;
 use crate::store::log_reader::LogFile;
 use crate::store::log_writer::{LogAppender, LogNaming, LogWrites};
+use crate::store::read_header::open_if_there;
+use crate::store::{Overlay, read_database_header};
 use std::path::{Path, PathBuf};
 
 /// What a recovery comes to. Nothing of it is written yet.
@@ -344,7 +345,7 @@ fn untouched(
     let Some(file) = open_if_there(fs, path)? else {
         return Err(JetError::rule(JetErr::DatabaseNotFound, "is gone").in_file(path));
     };
-    let header = Box::new(database_header(file.as_ref(), path)?);
+    let header = Box::new(read_database_header(file.as_ref()).map_err(|error| error.in_file(path))?);
     if header.state.is_clean() {
         let why = why
             .unwrap_or("it is clean, and the logs do not concern it")

@@ -2,15 +2,13 @@
 
 use super::in_place::is_journal;
 use crate::error::{JetErr, JetError, JetResult};
-use crate::format::{
-    BOTH_COPIES_LEN, DatabaseHeader, LogHeader, LogTime, Signature, choose_copy, has_database_magic,
-};
-use crate::io::{File, FileKind, FileSystem, OpenMode};
+use crate::format::{BOTH_COPIES_LEN, Signature, has_database_magic};
+use crate::io::{FileKind, FileSystem, OpenMode};
 use crate::store::instance_names::{Base, NameKind, kind_of};
 use crate::store::log_reader::LogPlace;
+use crate::store::read_header::{read_log_header, read_start};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Where the files of an instance are, and where its databases have gone since their logs were written.
 #[derive(Debug, Clone, Default)]
@@ -74,6 +72,17 @@ impl InstanceFiles {
         }
         let base = found.choose_base(places)?;
         found.into_files(fs, base, system, places.map.clone())
+    }
+
+    /// Whether the newest log has version 7, which nobody appends to: what is undone needs a new generation.
+    ///
+    /// # Errors
+    /// Its header cannot be read or is damaged.
+    pub fn end_with_version_7(&self, fs: &dyn FileSystem) -> JetResult<bool> {
+        match self.logs.values().next_back() {
+            Some(log) => Ok(read_log_header(fs, &log.path)?.major == 7),
+            None => Ok(false),
+        }
     }
 
     /// The path that `logged`, a path of the machine that wrote the logs, stands for; `signature` is that of the
@@ -216,7 +225,7 @@ impl Found {
         }
         let current = of_base(self.current);
         if let Some(path) = &current {
-            let generation = log_header(fs, path)?.generation;
+            let generation = read_log_header(fs, path)?.generation;
             logs.entry(generation).or_insert(LogPlace {
                 path: path.clone(),
                 generation,
@@ -244,51 +253,5 @@ fn is_database(fs: &dyn FileSystem, path: &Path) -> bool {
     let Ok(file) = fs.open(path, OpenMode::ReadOnly) else {
         return false;
     };
-    let mut start = vec![0; BOTH_COPIES_LEN];
-    let read = file.read_full_at(&mut start, 0).unwrap_or(0);
-    has_database_magic(start.get(..read).unwrap_or_default())
-}
-
-/// Reads the header of a log.
-///
-/// # Errors
-/// The file cannot be read, or its header is damaged (`JET_errLogFileCorrupt`).
-pub(crate) fn log_header(fs: &dyn FileSystem, path: &Path) -> JetResult<LogHeader> {
-    let in_log = |error: JetError| error.in_file(path);
-    let file = fs.open(path, OpenMode::ReadOnly);
-    let file = file.map_err(|error| in_log(JetError::io("open", error)))?;
-    let mut start = vec![0; LogHeader::LEN];
-    let read = file.read_full_at(&mut start, 0);
-    let read = read.map_err(|error| in_log(JetError::io("read", error)))?;
-    LogHeader::read(start.get(..read).unwrap_or_default()).map_err(|error| in_log(JetError::format(error)))
-}
-
-/// Reads the header of a database, from the copy that is good.
-///
-/// # Errors
-/// The file cannot be read, or neither copy is good (`JET_errDatabaseCorrupted`).
-pub(crate) fn database_header(file: &dyn File, path: &Path) -> JetResult<DatabaseHeader> {
-    let mut start = vec![0; BOTH_COPIES_LEN];
-    let read = file.read_full_at(&mut start, 0);
-    let read = read.map_err(|error| JetError::io("read", error).in_file(path))?;
-    let chosen = choose_copy(start.get(..read).unwrap_or_default());
-    let header = chosen.and_then(|chosen| chosen.header.decode());
-    header.map_err(|error| JetError::format(error).in_file(path).on_page(0))
-}
-
-/// Opens a file for reading; `None` if there is none.
-///
-/// # Errors
-/// It is there and cannot be opened.
-pub(super) fn open_if_there(fs: &dyn FileSystem, path: &Path) -> JetResult<Option<Arc<dyn File>>> {
-    match fs.open(path, OpenMode::ReadOnly) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(JetError::io("open", error).in_file(path)),
-    }
-}
-
-/// Whether two times are the same to the second, as logs and databases are compared.
-pub(super) fn same_second(a: LogTime, b: LogTime) -> bool {
-    a.to_bytes().get(..6) == b.to_bytes().get(..6)
+    read_start(file.as_ref(), BOTH_COPIES_LEN).is_ok_and(|start| has_database_magic(&start))
 }

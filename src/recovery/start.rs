@@ -1,7 +1,7 @@
 //! Where redo begins, and with which databases (log-and-recovery.md section 6.1).
 
 use super::attach::LoggedAttach;
-use super::files::{InstanceFiles, database_header, log_header, open_if_there};
+use super::files::InstanceFiles;
 use super::plan::Options;
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{
@@ -9,6 +9,8 @@ use crate::format::{
 };
 use crate::io::FileSystem;
 use crate::store::log_reader::LogPlace;
+use crate::store::read_header::open_if_there;
+use crate::store::{self, read_database_header, read_log_header};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -81,7 +83,7 @@ pub(super) fn find(
         );
         return Err(JetError::rule(JetErr::MissingLogFile, what).in_file(&files.system));
     }
-    let last = log_header(fs, &newest.path)?;
+    let last = read_log_header(fs, &newest.path)?;
     let (checkpoint, checkpoint_problem) = match read_checkpoint(fs, files, last.signature)? {
         Some(Ok(checkpoint)) => (Some(checkpoint), None),
         Some(Err(problem)) => (None, Some(problem)),
@@ -156,23 +158,15 @@ fn read_checkpoint(
     let Some(path) = &files.checkpoint else {
         return Ok(None);
     };
-    let Some(file) = open_if_there(fs, path)? else {
-        return Ok(None);
-    };
-    let mut bytes = vec![0; Checkpoint::FILE_LEN];
-    let read = file.read_full_at(&mut bytes, 0);
-    let read = read.map_err(|error| JetError::io("read", error).in_file(path))?;
     let code = |code: JetErr| format!("{}, {}", code.name(), code.number());
-    Ok(Some(
-        match Checkpoint::read(bytes.get(..read).unwrap_or_default()) {
-            Err(error) => Err(format!("{error} ({})", code(error.jet_err()))),
-            Ok(chosen) if chosen.checkpoint.log_signature != sequence => Err(format!(
-                "belongs to another log sequence ({})",
-                code(JetErr::BadCheckpointSignature)
-            )),
-            Ok(chosen) => Ok(chosen.checkpoint),
-        },
-    ))
+    Ok(store::read_checkpoint(fs, path)?.map(|read| match read {
+        Err(error) => Err(format!("{error} ({})", code(error.jet_err()))),
+        Ok(checkpoint) if checkpoint.log_signature != sequence => Err(format!(
+            "belongs to another log sequence ({})",
+            code(JetErr::BadCheckpointSignature)
+        )),
+        Ok(checkpoint) => Ok(checkpoint),
+    }))
 }
 
 /// The oldest generation that a dirty database of this sequence needs, if that log is there.
@@ -196,7 +190,7 @@ fn first_log(fs: &dyn FileSystem, files: &InstanceFiles, position: LogPosition) 
         let what = format!("generation {generation:#x}, where replaying must begin, is missing");
         return Err(JetError::rule(JetErr::MissingLogFile, what).in_file(&files.system));
     };
-    let header = log_header(fs, &log.path)?;
+    let header = read_log_header(fs, &log.path)?;
     if header.generation == generation {
         return Ok(header);
     }
@@ -224,7 +218,7 @@ pub(super) fn database_headers(fs: &dyn FileSystem, files: &InstanceFiles) -> Ve
     let mut headers = Vec::new();
     for path in &files.databases {
         let file = open_if_there(fs, path).ok().flatten();
-        if let Some(header) = file.and_then(|file| database_header(file.as_ref(), path).ok()) {
+        if let Some(header) = file.and_then(|file| read_database_header(file.as_ref()).ok()) {
             headers.push((path.clone(), header));
         }
     }

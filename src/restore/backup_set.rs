@@ -4,9 +4,9 @@ use crate::backup::{FileRole, Manifest, ManifestFile, ManifestKind};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::LogHeader;
 use crate::io::FileSystem;
-use crate::recovery::files::log_header;
 use crate::recovery::{InstanceFiles, Places};
 use crate::store::log_reader::LogPlace;
+use crate::store::read_log_header;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -96,7 +96,7 @@ fn archived_logs(fs: &dyn FileSystem, found: &InstanceFiles) -> BTreeMap<u32, Se
     let logs = archived.map(|(generation, place)| {
         let log = SetLog {
             place: place.clone(),
-            header: log_header(fs, &place.path),
+            header: read_log_header(fs, &place.path),
         };
         (*generation, log)
     });

@@ -4,7 +4,7 @@ use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{DatabaseHeader, Signature, Trailer};
 use crate::io::{FileSystem, OpenMode};
 use crate::recovery::backup_copy::{check_belongs, read_trailer};
-use crate::recovery::files::database_header;
+use crate::store::read_database_header;
 use std::path::{Path, PathBuf};
 
 /// A database of a set.
@@ -37,7 +37,9 @@ impl CopiedDatabase {
             .stat()
             .map_err(|error| JetError::io("stat", error).in_file(path))?;
         let len = len.len;
-        let header = Box::new(database_header(file.as_ref(), path).map_err(not_a_database)?);
+        let header = Box::new(
+            read_database_header(file.as_ref()).map_err(|error| not_a_database(error.in_file(path)))?,
+        );
         let mut copy = CopiedDatabase {
             path: path.to_path_buf(),
             generation_low: header.backup_full_current.generation_low,

@@ -4,9 +4,9 @@ use super::backup_set::{BackupSet, SetLog};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{LogHeader, Signature};
 use crate::io::FileSystem;
-use crate::recovery::files::log_header;
 use crate::recovery::{InstanceFiles, Places};
 use crate::store::log_reader::LogPlace;
+use crate::store::read_log_header;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -106,7 +106,7 @@ impl LogChain {
             if place.generation > until {
                 break;
             }
-            let header = log_header(fs, &place.path)?;
+            let header = read_log_header(fs, &place.path)?;
             if self.logs.contains_key(&place.generation) {
                 self.check_same(place, &header)?;
                 continue;

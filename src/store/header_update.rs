@@ -3,8 +3,9 @@
 //! The copy that a reader trusts is written last, and only when the other one is durable: at every moment the trusted
 //! copy is whole, or the other one is and has the new contents.
 
+use super::read_header::read_start;
 use crate::error::{JetError, JetResult};
-use crate::format::{BOTH_COPIES_LEN, Checkpoint, DatabaseHeader, HeaderCopy, VerifiedHeader, choose_copy};
+use crate::format::{BOTH_COPIES_LEN, Checkpoint, DatabaseHeader, HeaderCopy, choose_copy};
 use crate::io::{File, FileSystem, OpenMode};
 use std::io;
 use std::path::Path;
@@ -19,23 +20,6 @@ pub fn write_database_header(file: &dyn File, header: &DatabaseHeader) -> JetRes
     let start = read_start(file, BOTH_COPIES_LEN)?;
     let trusted = choose_copy(&start).ok().map(|chosen| chosen.used);
     write_copies(file, &header.encode(), [0, shadow], trusted)
-}
-
-/// The header of a database: its bytes, of the copy that is to be trusted.
-///
-/// # Errors
-/// The file cannot be read; neither copy is good (`JET_errDatabaseCorrupted`).
-pub fn read_database_header(file: &dyn File) -> JetResult<Vec<u8>> {
-    let start = read_start(file, BOTH_COPIES_LEN)?;
-    Ok(choose_copy(&start)?.header.page().to_vec())
-}
-
-/// The fields of a header that [`read_database_header`] returned.
-///
-/// # Errors
-/// A version with another layout, or a file of another kind.
-pub fn decode_database_header(page: &[u8]) -> JetResult<DatabaseHeader> {
-    Ok(VerifiedHeader::verify(page)?.decode()?)
 }
 
 /// Writes both copies of a checkpoint, and makes the file if there is none. When it returns they are durable.
@@ -95,21 +79,12 @@ fn write_copies(
     Ok(())
 }
 
-/// The first `most` bytes, or all of a shorter file.
-fn read_start(file: &dyn File, most: usize) -> JetResult<Vec<u8>> {
-    let mut start = vec![0; most];
-    let found = file
-        .read_full_at(&mut start, 0)
-        .map_err(|error| JetError::io("read", error))?;
-    start.truncate(found);
-    Ok(start)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::format::{DbmsParam, LogPosition, OtherCopy, PageSize, Signature};
     use crate::io::{FaultFileSystem, MemoryFileSystem, Which, count_up};
+    use crate::store::read_database_header;
 
     const PATH: &str = "/a.edb";
 
@@ -124,9 +99,7 @@ mod tests {
     }
 
     fn mark_of(file: &dyn File) -> u32 {
-        decode_database_header(&read_database_header(file).unwrap())
-            .unwrap()
-            .objid_last
+        read_database_header(file).unwrap().objid_last
     }
 
     /// A database whose copies are these.

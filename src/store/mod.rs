@@ -21,18 +21,17 @@ mod long_values;
 mod overlay;
 mod owned_pages;
 mod page_cache;
+pub(crate) mod read_header;
 mod schema;
 mod table;
 mod tree;
 
 pub use database::Database;
 pub use file_lock::{lock_file, open_exclusively};
-pub use header_update::{
-    decode_database_header, read_database_header, write_checkpoint, write_checkpoint_to,
-    write_database_header,
-};
+pub use header_update::{write_checkpoint, write_checkpoint_to, write_database_header};
 pub(crate) use long_values::{LongValues, plain_chunk};
 pub use overlay::{FoundPage, FrozenOverlay, Overlay, SpillDirectory};
+pub use read_header::{read_checkpoint, read_database_header, read_database_header_page, read_log_header};
 pub use schema::{ColumnSchema, IndexSchema, Schema, TableSchema};
 pub use table::{Column, Row, Rows, Table};
 pub use tree::{Entry, Scan, Tree};

@@ -177,7 +177,7 @@ impl Args {
         let mut set = LockedSet::lock(&fs, paths.map(PathBuf::as_path))?;
         let finished = set.finish_interrupted()?;
         let mut options = self.options(None);
-        if is_version_7(files)? {
+        if files.end_with_version_7(&fs)? {
             options.new_generation_in = Some(out.to_path_buf());
         }
         let (mut report, writable) = self.replay(files, options)?;
@@ -240,18 +240,4 @@ fn refuse_interrupted(files: &InstanceFiles) -> Result<()> {
             .advise("Run it again without --dry-run, or into a copy with -o: it finishes first.")
             .into())
     })
-}
-
-fn is_version_7(files: &InstanceFiles) -> Result<bool> {
-    use jetfs::format::LogHeader;
-    let Some(log) = files.logs.values().next_back() else {
-        return Ok(false);
-    };
-    let file = RealFileSystem.open(&log.path, OpenMode::ReadOnly);
-    let file = file.map_err(|error| JetError::io("open", error).in_file(&log.path))?;
-    let mut start = vec![0; LogHeader::LEN];
-    let found = file.read_full_at(&mut start, 0)?;
-    let header = LogHeader::read(start.get(..found).unwrap_or_default());
-    let header = header.map_err(|error| JetError::format(error).in_file(&log.path))?;
-    Ok(header.major == 7)
 }

@@ -6,7 +6,7 @@ use super::{Durability, RecoveredDatabase, contradiction};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{DatabaseHeader, DbState, LogTime, Signature};
 use crate::io::{File, FileSystem, LockKind, OpenMode};
-use crate::store::{decode_database_header, lock_file, read_database_header, write_database_header};
+use crate::store::{lock_file, read_database_header, read_database_header_page, write_database_header};
 use std::io;
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ impl RecoveredDatabase<'_> {
         if self.is_created || durability == Durability::Copy {
             return self.write_directly(file, progress);
         }
-        let header = read_database_header(file)?;
+        let header = read_database_header_page(file)?;
         let journal = PageJournal::write(fs, &self.path, &header, self.page_last, self.pages)?;
         journal.apply(file, progress)?;
         journal.remove(fs)
@@ -66,7 +66,7 @@ impl RecoveredDatabase<'_> {
     }
 
     fn begin_creation(&self, file: &dyn File) -> JetResult<()> {
-        let existing = read_database_header(file).and_then(|page| decode_database_header(&page));
+        let existing = read_database_header(file);
         if existing.is_ok_and(|header| header.state != DbState::JustCreated) {
             let what = "a database is in the way of the one that the logs create";
             return Err(JetError::rule(JetErr::DatabaseDuplicate, what));

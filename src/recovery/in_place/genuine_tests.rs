@@ -6,7 +6,7 @@ use crate::genuine_samples::sample;
 use crate::io::{FaultFileSystem, MemoryFileSystem, OpenMode, SettableClock, Which, count_up};
 use crate::recovery::{InstanceFiles, Options, Places, Plan};
 use crate::store::log_reader::LogReader;
-use crate::store::{SpillDirectory, decode_database_header};
+use crate::store::{SpillDirectory, read_database_header};
 use std::time::Duration;
 
 const DIRECTORY: &str = "/s";
@@ -56,7 +56,7 @@ fn recover(fs: &dyn FileSystem) -> JetResult<()> {
 /// State and pages of the database.
 fn outcome(fs: &dyn FileSystem) -> (DbState, Vec<u8>) {
     let file = fs.open(Path::new(DATABASE), OpenMode::ReadOnly).unwrap();
-    let header = decode_database_header(&read_database_header(&*file).unwrap()).unwrap();
+    let header = read_database_header(&*file).unwrap();
     let mut bytes = vec![0; usize::try_from(file.stat().unwrap().len).unwrap()];
     file.read_exact_at(&mut bytes, 0).unwrap();
     let pages = bytes.split_off(2 * header.page_size.bytes());

@@ -28,7 +28,7 @@ use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{Checkpoint, DatabaseHeader, LogTime, Signature};
 use crate::io::{Clock, File, FileSystem};
 use crate::store::log_writer::LogWrites;
-use crate::store::{open_exclusively, read_database_header, write_checkpoint, write_checkpoint_to};
+use crate::store::{open_exclusively, read_database_header_page, write_checkpoint, write_checkpoint_to};
 use page_journal::PageJournal;
 pub(super) use page_journal::is_journal;
 pub use replayed::Writable;
@@ -186,7 +186,7 @@ impl<'f> LockedSet<'f> {
             return Ok(false);
         };
         // A file that replaced the database since then is not concerned; nor is one that has no header yet.
-        let header = read_database_header(file).unwrap_or_default();
+        let header = read_database_header_page(file).unwrap_or_default();
         let belongs = journal.belongs_to(&header)?;
         if belongs {
             journal.apply(file, &mut |_| ())?;

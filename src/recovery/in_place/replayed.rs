@@ -3,13 +3,11 @@
 use super::RecoveredLogs;
 use super::{ChangedPages, Durability, LockedSet, RecoveredCheckpoint, RecoveredDatabase, RecoveredSet};
 use crate::error::{JetError, JetResult};
-use crate::format::{
-    AttachList, Checkpoint, DatabaseHeader, DbState, FormatError, LogHeader, LogPosition, LogTime,
-};
-use crate::io::{Clock, FileSystem, OpenMode};
+use crate::format::{AttachList, Checkpoint, DatabaseHeader, DbState, LogHeader, LogPosition, LogTime};
+use crate::io::{Clock, FileSystem};
 use crate::recovery::{self, InstanceFiles, LogTail, Replayed, Start};
-use crate::store::FrozenOverlay;
 use crate::store::log_writer::LogWrites;
+use crate::store::{FrozenOverlay, read_checkpoint};
 use std::path::{Path, PathBuf};
 
 /// A replay that can be written.
@@ -201,7 +199,7 @@ fn checkpoint(
         None => files.system.join(format!("{}.{}", files.base, extension(files))),
     };
     let new = || Checkpoint::new(quit, log.signature, log.dbms_param.clone());
-    let mut checkpoint = match read(fs, &path)? {
+    let mut checkpoint = match read_checkpoint(fs, &path)? {
         Some(Ok(old)) if old.log_signature == log.signature => old,
         _ => new().map_err(|error| JetError::format(error).in_file(&path))?,
     };
@@ -209,17 +207,6 @@ fn checkpoint(
     checkpoint.attach_list = AttachList::default();
     checkpoint.flags &= !1;
     Ok(RecoveredCheckpoint { path, checkpoint })
-}
-
-fn read(fs: &dyn FileSystem, path: &std::path::Path) -> JetResult<Option<Result<Checkpoint, FormatError>>> {
-    let Ok(file) = fs.open(path, OpenMode::ReadOnly) else {
-        return Ok(None);
-    };
-    let mut bytes = vec![0; Checkpoint::FILE_LEN];
-    let found = file.read_full_at(&mut bytes, 0);
-    let found = found.map_err(|error| JetError::io("read", error).in_file(path))?;
-    let chosen = Checkpoint::read(bytes.get(..found).unwrap_or_default());
-    Ok(Some(chosen.map(|chosen| chosen.checkpoint)))
 }
 
 /// `chk` beside logs that end in `log`, else `jcp` (section 1.1).

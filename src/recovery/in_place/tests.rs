@@ -6,9 +6,9 @@ use crate::format::checksum::{PageState, check_page, stamp_page};
 use crate::format::log_record::{LogRecord, Marker, RecoveryUndo2, Term2};
 use crate::format::{DbState, DbmsParam, LogHeader, LogPosition, PageSize};
 use crate::io::{CutReport, FaultFileSystem, MemoryFileSystem, OpenMode, SettableClock, Which, count_up};
-use crate::store::decode_database_header;
 use crate::store::log_reader::{LogFile, LogPlace, LogReader};
 use crate::store::log_writer::{LogAppender, LogDigits, LogNaming};
+use crate::store::read_database_header;
 use std::time::Duration;
 
 const SIZE: PageSize = PageSize::Kib4;
@@ -208,8 +208,7 @@ fn recover(fs: &dyn FileSystem, durability: Durability) -> JetResult<()> {
 
 fn header_of(fs: &dyn FileSystem, path: &str) -> Option<DatabaseHeader> {
     let file = fs.open(Path::new(path), OpenMode::ReadOnly).ok()?;
-    let page = read_database_header(&*file).ok()?;
-    decode_database_header(&page).ok()
+    read_database_header(&*file).ok()
 }
 
 /// What the pages of a database are.

@@ -4,8 +4,8 @@ use super::image::DatabaseImage;
 use super::instance;
 use crate::backup::{FileRole, ManifestRecovery, ManifestUndone, SourceFile};
 use crate::error::{JetErr, JetError, JetResult};
-use crate::format::{DatabaseHeader, DbState, LogHeader};
-use crate::io::{File, FileSystem, OpenMode};
+use crate::format::{DatabaseHeader, DbState};
+use crate::io::{File, FileSystem};
 use crate::recovery::in_place::LockedSet;
 use crate::recovery::{INTERRUPTED, InstanceFiles, Options, Plan, Progress, Recovered, Replayed};
 use crate::source::at_rest::{
@@ -163,11 +163,8 @@ fn recovery_options(
 ) -> JetResult<Options> {
     let newest = files.logs.values().next_back();
     let directory = newest.and_then(|log| log.path.parent());
-    // Logs of version 7 are not appended to: what is undone gets a generation of its own, which nobody writes.
-    let is_old = match newest {
-        Some(log) => is_version_7(fs, &log.path)?,
-        None => false,
-    };
+    // What is undone then gets a generation of its own, which nobody writes.
+    let is_old = files.end_with_version_7(fs)?;
     Ok(Options {
         memory: options.memory,
         backup_from: first_of_backup(inventory),
@@ -176,17 +173,6 @@ fn recovery_options(
         new_generation_in: directory.filter(|_| is_old).map(Path::to_path_buf),
         ..Options::new(options.spill.clone())
     })
-}
-
-fn is_version_7(fs: &dyn FileSystem, path: &Path) -> JetResult<bool> {
-    let in_file = |error: JetError| error.in_file(path);
-    let file = fs.open(path, OpenMode::ReadOnly);
-    let file = file.map_err(|error| in_file(JetError::io("open", error)))?;
-    let mut start = vec![0; LogHeader::LEN];
-    let read = file.read_full_at(&mut start, 0);
-    let read = read.map_err(|error| in_file(JetError::io("read", error)))?;
-    let header = LogHeader::read(start.get(..read).unwrap_or_default());
-    Ok(header.map_err(|error| in_file(JetError::format(error)))?.major == 7)
 }
 
 /// Databases that a streaming backup copied say with which generation it begins (external-backup.md section 7.3).
