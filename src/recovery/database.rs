@@ -162,7 +162,7 @@ impl ReplayedDatabase {
         }
         self.withheld.remove_behind(last);
         let end = last.saturating_add(count).min(self.overlay.last_page());
-        for page in last.saturating_add(1)..=end {
+        for page in self.overlay.written(last.saturating_add(1), end) {
             let FoundPage::Page(found) = self.overlay.page(page)? else {
                 continue;
             };

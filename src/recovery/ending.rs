@@ -93,8 +93,7 @@ pub struct Untouched {
 
 impl Replayed {
     /// Nothing had to be replayed.
-    pub(super) fn of_clean(files: &InstanceFiles, databases: &[(PathBuf, DatabaseHeader)]) -> Replayed {
-        let _ = files;
+    pub(super) fn of_clean(databases: &[(PathBuf, DatabaseHeader)]) -> Replayed {
         Replayed {
             databases: Vec::new(),
             untouched: databases

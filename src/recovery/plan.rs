@@ -133,7 +133,7 @@ impl<'f> Plan<'f> {
     /// Those of [`replay`](Self::replay) and of `progress`.
     pub fn replay_or_stop(&self, progress: &mut dyn FnMut(Progress) -> JetResult<()>) -> JetResult<Replayed> {
         let Some(start) = &self.start else {
-            return Ok(Replayed::of_clean(self.files, &self.databases));
+            return Ok(Replayed::of_clean(&self.databases));
         };
         let sequence = Sequence {
             signature: start.signature,

@@ -142,6 +142,19 @@ impl Overlay {
         &self.changed
     }
 
+    /// The pages from `first` to `last` that may be other than blank. However long a log has made the database, these are
+    /// only the pages of the file and those that changed.
+    pub fn written(&self, first: u32, last: u32) -> Vec<u32> {
+        let in_file = first..=last.min(self.last_in_base);
+        let behind = first.max(self.last_in_base.saturating_add(1));
+        let changed = if behind <= last {
+            Some(self.changed.range(behind..=last))
+        } else {
+            None
+        };
+        in_file.chain(changed.into_iter().flatten().copied()).collect()
+    }
+
     /// Pages of the file in which one wrong bit was repaired while reading.
     pub fn repaired(&self) -> &BTreeSet<u32> {
         &self.repaired
@@ -548,6 +561,16 @@ mod tests {
         assert!(overlay.is_resized());
         overlay.set_last_page(5);
         assert!(overlay.is_resized(), "two pages are others than before");
+    }
+
+    #[test]
+    fn a_database_of_any_length_has_only_so_many_written_pages() {
+        let mut overlay = overlay(0);
+        overlay.put(page(5, 1));
+        overlay.put(page(900, 1));
+        overlay.set_last_page(u32::MAX);
+        assert_eq!(overlay.written(1, u32::MAX), [5, 900]);
+        assert_eq!(overlay.written(6, 899), [0; 0]);
     }
 
     #[test]
