@@ -1,24 +1,30 @@
 //! An instance with two databases, whose log is written here: no genuine set has more than one.
 
+use super::super::in_place::{Durability, LockedSet, Writable};
 use super::super::{InstanceFiles, Options, Places, Plan, Replayed};
+use crate::error::{JetErr, JetResult};
 use crate::format::log_record::{
     AttachDatabase, AttachFlags, Begin0, Commit0, Init2, Insert, Levels, LogRecord, LoggedPath,
     NodeOperation, OperationFlags, PageOperation, ParamBytes,
 };
 use crate::format::{
-    ColumnType, DatabaseHeader, DbState, DbmsParam, LogHeader, LogPosition, LogTime, Page, PageSize,
-    Signature,
+    ColumnType, DatabaseHeader, DbState, DbmsParam, LogHeader, LogPosition, LogTime, LogVersion, Page,
+    PageSize, Signature,
 };
-use crate::io::{FileSystem, MemoryFileSystem, OpenMode};
+use crate::io::{FileSystem, MemoryFileSystem, OpenMode, RealClock};
 use crate::store::bulk_load::{self, BulkLoad, BulkLoadOptions, Cell};
-use crate::store::log_reader::LogFile;
+use crate::store::log_reader::tests::version_7::seal;
+use crate::store::log_reader::{LogFile, RecordCursor};
 use crate::store::log_writer::{LogAppender, LogNaming};
-use crate::store::{Database, FoundPage, Schema, SpillDirectory, write_database_header};
+use crate::store::{
+    Database, FoundPage, Schema, SpillDirectory, read_database_header, write_database_header,
+};
 use std::path::Path;
 use std::sync::Arc;
 
 const SIZE: PageSize = PageSize::Kib4;
 const SEGMENTS: u16 = 64;
+const LOG: &str = "/i/edb.log";
 /// Keys of the rows that the databases begin with.
 const KEYS: [u32; 3] = [10, 20, 30];
 
@@ -163,10 +169,10 @@ fn empty_log(fs: &MemoryFileSystem, param: &DbmsParam, log: Signature) -> LogApp
     header.create_time = time();
     let mut bytes = header.encode();
     bytes.resize(usize::from(SEGMENTS) * 4096, 0);
-    fs.write_file("/i/edb.log", &bytes).unwrap();
-    let file = fs.open(Path::new("/i/edb.log"), OpenMode::ReadOnly).unwrap();
-    let log = LogFile::load(file.as_ref(), Path::new("/i/edb.log")).unwrap();
-    LogAppender::after(&log, LogNaming::of([Path::new("/i/edb.log")]).unwrap(), time()).unwrap()
+    fs.write_file(LOG, &bytes).unwrap();
+    let file = fs.open(Path::new(LOG), OpenMode::ReadOnly).unwrap();
+    let log = LogFile::load(file.as_ref(), Path::new(LOG)).unwrap();
+    LogAppender::after(&log, LogNaming::of([Path::new(LOG)]).unwrap(), time()).unwrap()
 }
 
 /// Two databases; one session committed a row in both, another one did not.
@@ -228,18 +234,71 @@ fn crashed_instance() -> Arc<MemoryFileSystem> {
     fs
 }
 
+/// The same instance with its log in version 7: no segments, sectors of 512 bytes, one checksum record over all.
+fn crashed_instance_of_version_7() -> Arc<MemoryFileSystem> {
+    const SECTOR: usize = 512;
+    const FIRST: usize = LogHeader::LEN + 22;
+    let fs = crashed_instance();
+    let file = fs.open(Path::new(LOG), OpenMode::ReadOnly).unwrap();
+    let log = LogFile::load(file.as_ref(), Path::new(LOG)).unwrap();
+    let mut header = log.header().clone();
+    (header.sector_size, header.header_sectors, header.file_sectors) = (512, 8, 64);
+    header.set_version(LogVersion {
+        major: 7,
+        minor: 3704,
+        update_major: 15,
+        update_minor: 0,
+    });
+    let mut bytes = header.encode();
+    bytes.resize(FIRST, 0);
+    let mut attached = Vec::new();
+    let mut cursor = RecordCursor::new();
+    while let Some(logged) = cursor.next_record(&log).unwrap() {
+        match logged.record {
+            // Version 7 fills with zeros.
+            LogRecord::Nop2(_) => continue,
+            LogRecord::AttachDatabase(_) => attached.push(bytes.len()),
+            _ => {}
+        }
+        bytes.extend(logged.bytes);
+    }
+    let end = bytes.len().next_multiple_of(SECTOR);
+    bytes.resize(64 * SECTOR, 0);
+    seal(&mut bytes, 1, LogHeader::LEN, end - FIRST, 0, 0x9A);
+    fs.write_file(LOG, &bytes).unwrap();
+    for (path, offset) in ["/i/a.edb", "/i/b.edb"].into_iter().zip(attached) {
+        let small = |value: usize| u16::try_from(value).unwrap();
+        let file = fs.open(Path::new(path), OpenMode::ReadWrite).unwrap();
+        let mut header = read_database_header(&*file).unwrap();
+        header.attach = LogPosition {
+            generation: 1,
+            sector: small(offset / SECTOR),
+            byte: small(offset % SECTOR),
+        };
+        write_database_header(&*file, &header).unwrap();
+    }
+    fs
+}
+
 fn replay(fs: &Arc<MemoryFileSystem>) -> Replayed {
+    try_replay(fs, None).unwrap()
+}
+
+fn try_replay(fs: &Arc<MemoryFileSystem>, new_generation_in: Option<&str>) -> JetResult<Replayed> {
     let places = Places {
         logs: "/i".into(),
         ..Places::default()
     };
     let files = InstanceFiles::find(&**fs, &places).unwrap();
-    let options = Options::new(SpillDirectory {
+    let spill = SpillDirectory {
         fs: Arc::clone(fs) as Arc<dyn FileSystem>,
         directory: "/i".into(),
-    });
-    let plan = Plan::new(&**fs, &files, options).unwrap();
-    plan.replay(&mut |_| {}).unwrap()
+    };
+    let options = Options {
+        new_generation_in: new_generation_in.map(Into::into),
+        ..Options::new(spill)
+    };
+    Plan::new(&**fs, &files, options)?.replay(&mut |_| {})
 }
 
 /// The last byte of each key of a page, and whether the node is deleted.
@@ -259,8 +318,11 @@ fn keys(replayed: &mut Replayed, name: &str, root: u32) -> Vec<(u8, bool)> {
 #[test]
 fn each_database_of_an_instance_gets_its_own_records_and_loses_what_was_not_committed() {
     let fs = crashed_instance();
-    let root = Attached::open(&fs, "/i/a.edb", 1).root;
-    let mut replayed = replay(&fs);
+    assert_recovered(&fs, replay(&fs));
+}
+
+fn assert_recovered(fs: &MemoryFileSystem, mut replayed: Replayed) {
+    let root = Attached::open(fs, "/i/a.edb", 1).root;
     assert_eq!(replayed.databases.len(), 2);
     assert_eq!((replayed.undone.transactions, replayed.undone.operations), (1, 2));
     let begin = [(10, false), (20, false), (30, false)];
@@ -272,4 +334,48 @@ fn each_database_of_an_instance_gets_its_own_records_and_loses_what_was_not_comm
         assert_eq!(database.header.state, DbState::CleanShutdown);
         assert_eq!(database.header.consistent, database.header.detach);
     }
+}
+
+#[test]
+fn a_log_of_version_7_is_replayed_and_what_is_undone_goes_into_a_new_generation() {
+    let fs = crashed_instance_of_version_7();
+    let error = try_replay(&fs, None).unwrap_err();
+    assert_eq!(error.code(), JetErr::BadLogVersion);
+    let replayed = try_replay(&fs, Some("/i")).unwrap();
+    let header = &replayed.tail.as_ref().unwrap().header;
+    assert_eq!((header.generation, header.major), (2, 8));
+    assert_recovered(&fs, replayed);
+}
+
+#[test]
+fn a_recovered_copy_of_a_version_7_set_needs_nothing_any_more() {
+    let fs = crashed_instance_of_version_7();
+    let places = Places {
+        logs: "/i".into(),
+        ..Places::default()
+    };
+    let files = InstanceFiles::find(&*fs, &places).unwrap();
+    assert!(files.end_with_version_7(&*fs).unwrap());
+    let replayed = try_replay(&fs, Some("/i")).unwrap();
+    let spill = SpillDirectory {
+        fs: Arc::clone(&fs) as Arc<dyn FileSystem>,
+        directory: "/i".into(),
+    };
+    let plan = Plan::new(&*fs, &files, Options::new(spill)).unwrap();
+    let writable = Writable::new(&*fs, &files, plan.start.as_ref().unwrap(), replayed).unwrap();
+    let paths = files.databases.iter().map(|path| path.as_path());
+    let mut set = LockedSet::lock(&*fs, paths).unwrap();
+    writable
+        .write(&mut set, Durability::Copy, &RealClock, &mut |_| ())
+        .unwrap();
+    drop(set);
+    let again = replay(&fs);
+    assert!(again.databases.is_empty() && again.tail.is_none());
+    assert!(
+        again
+            .untouched
+            .iter()
+            .all(|database| database.header.state.is_clean())
+    );
+    assert_eq!(again.untouched.len(), 2);
 }

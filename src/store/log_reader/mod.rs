@@ -13,7 +13,7 @@ mod cursor;
 mod log_file;
 mod sequence;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use cursor::{Logged, RecordCursor};
 pub use log_file::LogFile;

@@ -480,7 +480,7 @@ fn mutated_logs_never_panic_and_records_stay_in_order() {
 }
 
 /// Version 7: records as one stream, each flush covered by a checksum record.
-mod version_7 {
+pub(crate) mod version_7 {
     use super::*;
 
     const SECTOR: usize = 512;
@@ -495,12 +495,13 @@ mod version_7 {
         })
     }
 
-    fn seal(file: &mut [u8], at: usize, forwards: usize, next: usize, short: u8) {
+    /// Writes the checksum record at `at` over what follows it.
+    pub(crate) fn seal(file: &mut [u8], generation: u32, at: usize, forwards: usize, next: usize, short: u8) {
         let words = [0, forwards, next].map(|len| u32::try_from(len).unwrap());
         file[at] = 42;
         put(file, at + 1, &words.map(u32::to_le_bytes).concat());
         file[at + 21] = short;
-        let lengths = words[1] ^ words[2] ^ u32::from(short) ^ 7;
+        let lengths = words[1] ^ words[2] ^ u32::from(short) ^ generation;
         let sum = |seed, len| xor(&file[at + 22..at + 22 + len], seed) ^ lengths;
         let sums = [
             sum(RANGE_SEED, forwards),
@@ -539,8 +540,8 @@ mod version_7 {
         place(&mut file, 4096 + 1322, &record(3, 60));
         let second = 4096 + 3 * SECTOR;
         place(&mut file, second + 22, &record(4, 200));
-        seal(&mut file, 4096, 3 * SECTOR - 22, 3 * SECTOR - 22, 0x9A);
-        seal(&mut file, second, 200, 0, 0xD1);
+        seal(&mut file, 7, 4096, 3 * SECTOR - 22, 3 * SECTOR - 22, 0x9A);
+        seal(&mut file, 7, second, 200, 0, 0xD1);
         file[second + 222..].fill(0xDA);
         (file, positions)
     }
@@ -599,8 +600,8 @@ mod version_7 {
                 file[at] = random.next_u64().to_le_bytes()[0];
             }
             let second = 4096 + 3 * SECTOR;
-            seal(&mut file, 4096, 3 * SECTOR - 22, 3 * SECTOR - 22, 0x9A);
-            seal(&mut file, second, 200, 0, 0xD1);
+            seal(&mut file, 7, 4096, 3 * SECTOR - 22, 3 * SECTOR - 22, 0x9A);
+            seal(&mut file, 7, second, 200, 0, 0xD1);
             read(&load(&file));
         }
     }
