@@ -513,7 +513,7 @@ fn ctrl_c_during_the_replay_leaves_no_mount_and_no_process() {
     let point: PathBuf = directory.path().join("mnt");
     fs::create_dir(&point).unwrap();
     let mut interrupted = 0;
-    for attempt in 0..10 {
+    for delay in [0, 0, 0, 0, 0, 1, 2, 4, 8, 16] {
         let mut launcher = std::process::Command::new(env!("CARGO_BIN_EXE_jetfs"))
             .args(["mount", "--recovered"])
             .args([&set.dir, &point])
@@ -521,10 +521,17 @@ fn ctrl_c_during_the_replay_leaves_no_mount_and_no_process() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        thread::sleep(Duration::from_millis(4 * attempt));
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(launcher.id()).unwrap());
-        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT);
+        let mount_process = only_child(&mut launcher);
+        thread::sleep(Duration::from_millis(delay));
+        // Stopped, it cannot be done before the launcher is gone.
+        if let Some(pid) = mount_process {
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGSTOP);
+        }
+        let _ = nix::sys::signal::kill(process_id(&launcher), nix::sys::signal::Signal::SIGINT);
         let status = launcher.wait().unwrap();
+        if let Some(pid) = mount_process {
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGCONT);
+        }
         if status.success() {
             run(program("umount").arg(&point)).succeeds();
             continue;
@@ -536,6 +543,27 @@ fn ctrl_c_during_the_replay_leaves_no_mount_and_no_process() {
     }
     println!("{interrupted} of 10 interrupted");
     assert!(interrupted > 0);
+}
+
+fn process_id(process: &std::process::Child) -> nix::unistd::Pid {
+    nix::unistd::Pid::from_raw(i32::try_from(process.id()).unwrap())
+}
+
+/// Waits until the launcher has started the mount process, and this its own program (the launcher sleeps so long, and
+/// hears no signal); `None` if the launcher ended before that was seen.
+fn only_child(launcher: &mut std::process::Child) -> Option<nix::unistd::Pid> {
+    let children = format!("/proc/{0}/task/{0}/children", launcher.id());
+    while launcher.try_wait().unwrap().is_none() {
+        let pid = fs::read_to_string(&children).unwrap_or_default();
+        let Some(pid) = pid.split_whitespace().next() else {
+            continue;
+        };
+        let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        if arguments.windows(6).any(|window| window == b"daemon") {
+            return Some(nix::unistd::Pid::from_raw(pid.parse().unwrap()));
+        }
+    }
+    None
 }
 
 /// Waits until no process has this mount point in its state: that of a mount process holds its set locked.
