@@ -7,12 +7,14 @@
 //! * [`mod@format`]: bytes to values and back, pure functions on byte slices;
 //! * [`store`]: reading databases: pages, trees, catalog, rows; writing new ones; reading logs;
 //! * [`recovery`]: redo and undo of log records;
+//! * [`engine`]: a live instance that writes the genuine formats;
 //! * [`backup`]: what can be backed up, and the protocol's state machine;
 //! * [`source`]: the sources: files at rest, and their databases as recovery makes them;
 //! * [`restore`]: from copied backup sets to clean databases;
 //! * [`verify`]: checks every checksum of files and sets, and whether a set is complete.
 
 pub mod backup;
+pub mod engine;
 pub mod error;
 pub mod format;
 pub mod io;

@@ -215,6 +215,21 @@ impl LogPosition {
         bytes
     }
 
+    /// One number that compares as the position does.
+    pub fn pack(self) -> u64 {
+        u64::from_le_bytes(self.to_bytes())
+    }
+
+    /// The position of a number from [`pack`](Self::pack).
+    pub fn unpack(number: u64) -> Self {
+        let [b0, b1, s0, s1, generation @ ..] = number.to_le_bytes();
+        LogPosition {
+            generation: u32::from_le_bytes(generation),
+            sector: u16::from_le_bytes([s0, s1]),
+            byte: u16::from_le_bytes([b0, b1]),
+        }
+    }
+
     /// Whether a position is set at all.
     pub fn is_set(self) -> bool {
         self != LogPosition::default()

@@ -16,6 +16,7 @@ mod file_lock;
 mod header_update;
 pub(crate) mod instance_names;
 pub mod log_reader;
+pub mod log_stream;
 pub mod log_writer;
 mod long_values;
 mod overlay;

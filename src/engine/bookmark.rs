@@ -1,0 +1,87 @@
+//! What names a node, wherever it stands: its key, and in a tree whose keys are not unique its data
+//! (database-file.md section 4).
+
+use crate::format::PageFlags;
+use hashbrown::Equivalent;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+/// A tree of a database, as log records and pages name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct TreeId {
+    /// `pgnoFDP`: its root.
+    pub(crate) fdp: u32,
+    /// `objidFDP`.
+    pub(crate) objid: u32,
+    /// Whether the key alone is the bookmark.
+    pub(crate) is_unique: bool,
+    /// The flags of its pages that say what kind of tree it is: INDEX, NON_UNIQUE_KEYS, LONG_VALUE, SPACE_TREE.
+    pub(crate) kind: PageFlags,
+}
+
+/// A node's name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Bookmark {
+    /// The whole key.
+    pub(crate) key: Box<[u8]>,
+    /// The data in a tree whose keys are not unique; empty in others.
+    pub(crate) data: Box<[u8]>,
+}
+
+/// A node's name, borrowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct BookmarkRef<'a> {
+    /// The whole key.
+    pub(crate) key: &'a [u8],
+    /// The data in a tree whose keys are not unique; empty in others.
+    pub(crate) data: &'a [u8],
+}
+
+impl TreeId {
+    /// The name of a node of this tree.
+    pub(crate) fn bookmark<'a>(&self, key: &'a [u8], data: &'a [u8]) -> BookmarkRef<'a> {
+        BookmarkRef {
+            key,
+            data: if self.is_unique { &[] } else { data },
+        }
+    }
+}
+
+impl Bookmark {
+    /// The same, borrowed.
+    pub(crate) fn name(&self) -> BookmarkRef<'_> {
+        BookmarkRef {
+            key: &self.key,
+            data: &self.data,
+        }
+    }
+}
+
+impl BookmarkRef<'_> {
+    /// A copy of its own.
+    pub(crate) fn to_owned(self) -> Bookmark {
+        Bookmark {
+            key: self.key.into(),
+            data: self.data.into(),
+        }
+    }
+}
+
+impl Hash for Bookmark {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
+}
+
+impl Hash for BookmarkRef<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+        self.data.hash(state);
+    }
+}
+
+impl Equivalent<Arc<Bookmark>> for BookmarkRef<'_> {
+    fn equivalent(&self, other: &Arc<Bookmark>) -> bool {
+        *self == other.name()
+    }
+}

@@ -1,0 +1,15 @@
+//! The native engine: a live instance that writes the genuine formats.
+//!
+//! * `change`: the only door through which pages change; `open_transaction`: what the log knows of a session;
+//! * `state`, `pages`: an attached database: its pages in memory; `shared`: what all sessions share;
+//! * `transactions`, `versions`, `bookmark`: who sees what.
+#![expect(dead_code, reason = "the layers above are being built")]
+
+mod bookmark;
+mod change;
+mod open_transaction;
+mod pages;
+mod shared;
+mod state;
+mod transactions;
+mod versions;

@@ -1,0 +1,210 @@
+//! A database that is attached: its file, and behind one lock its pages and versions.
+//!
+//! Whoever looks at pages holds the lock for one operation, never while a page is read from the file: where one is
+//! missing, [`AttachedDatabase::read`] gives the lock back, reads the page, and has the operation look again.
+
+use super::pages::Pages;
+use super::shared::Shared;
+use super::versions::Versions;
+use crate::error::{JetErr, JetError, JetResult};
+use crate::format::{FormatError, PageBuffer, PageSize, Verified, VerifiedPage};
+use crate::io::File;
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A database that is attached to an instance.
+#[derive(Debug)]
+pub(crate) struct AttachedDatabase {
+    /// `dbid`, 1 to 6.
+    pub(crate) dbid: u8,
+    pub(crate) path: PathBuf,
+    pub(crate) page_size: PageSize,
+    pub(crate) file: Arc<dyn File>,
+    state: RwLock<DatabaseState>,
+}
+
+/// What changes while a database is attached.
+#[derive(Debug)]
+pub(crate) struct DatabaseState {
+    pub(crate) pages: Pages,
+    pub(crate) versions: Versions,
+    /// Of the last change of a page.
+    pub(crate) dbtime: u64,
+    /// The last `objid` that was given to a tree.
+    pub(crate) last_objid: u32,
+    /// The last page that the file has room for.
+    pub(crate) last_page: u32,
+}
+
+/// Why an operation on pages did not come to an end.
+#[derive(Debug)]
+pub(crate) enum Interrupted {
+    /// This page is not in memory: read it, and begin again.
+    Missing(u32),
+    /// It failed.
+    Failed(JetError),
+}
+
+/// What looking at pages answers.
+pub(crate) type Look<T> = Result<T, Interrupted>;
+
+impl From<JetError> for Interrupted {
+    fn from(error: JetError) -> Self {
+        Interrupted::Failed(error)
+    }
+}
+
+impl From<FormatError> for Interrupted {
+    fn from(error: FormatError) -> Self {
+        Interrupted::Failed(error.into())
+    }
+}
+
+impl DatabaseState {
+    /// A page.
+    ///
+    /// # Errors
+    /// It is not in memory.
+    pub(crate) fn page(&self, pgno: u32) -> Look<&Arc<PageBuffer>> {
+        self.pages.get(pgno).ok_or(Interrupted::Missing(pgno))
+    }
+
+    /// The dbtime of the next change.
+    pub(crate) fn next_dbtime(&mut self) -> u64 {
+        self.dbtime += 1;
+        self.dbtime
+    }
+}
+
+impl AttachedDatabase {
+    /// A database whose file is open.
+    pub(crate) fn new(
+        dbid: u8,
+        path: PathBuf,
+        page_size: PageSize,
+        file: Arc<dyn File>,
+        state: DatabaseState,
+    ) -> Self {
+        AttachedDatabase {
+            dbid,
+            path,
+            page_size,
+            file,
+            state: RwLock::new(state),
+        }
+    }
+
+    /// Has an operation look at pages, from the beginning again each time that one had to be read.
+    ///
+    /// # Errors
+    /// Those of `look`; a page cannot be read.
+    pub(crate) fn read<T>(&self, mut look: impl FnMut(&DatabaseState) -> Look<T>) -> JetResult<T> {
+        loop {
+            let state = self.state.read();
+            let missing = match look(&state) {
+                Ok(answer) => return Ok(answer),
+                Err(Interrupted::Failed(error)) => return Err(error.in_file(&self.path)),
+                Err(Interrupted::Missing(pgno)) => pgno,
+            };
+            let drops = state.pages.drops();
+            drop(state);
+            self.fetch(missing, drops)?;
+        }
+    }
+
+    /// The state, only to be looked at: for what needs no page that may be missing.
+    pub(crate) fn look(&self) -> RwLockReadGuard<'_, DatabaseState> {
+        self.state.read()
+    }
+
+    /// The state, to be changed.
+    ///
+    /// # Errors
+    /// The instance has stopped.
+    pub(crate) fn write(&self, shared: &Shared) -> JetResult<RwLockWriteGuard<'_, DatabaseState>> {
+        shared.check()?;
+        let mut state = self.state.write();
+        state.pages.make_room();
+        Ok(state)
+    }
+
+    /// The state, whether or not the instance works: to end it.
+    pub(crate) fn write_anyway(&self) -> RwLockWriteGuard<'_, DatabaseState> {
+        self.state.write()
+    }
+
+    /// Has an operation that will change pages look at them first, reading those that are missing under the lock.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) fn look_in<T>(
+        &self,
+        state: &mut DatabaseState,
+        mut look: impl FnMut(&DatabaseState) -> Look<T>,
+    ) -> JetResult<T> {
+        loop {
+            match look(state) {
+                Ok(answer) => return Ok(answer),
+                Err(Interrupted::Failed(error)) => return Err(error.in_file(&self.path)),
+                Err(Interrupted::Missing(pgno)) => self.load(state, pgno)?,
+            }
+        }
+    }
+
+    /// Reads a page into memory, unless it is there.
+    ///
+    /// # Errors
+    /// It cannot be read, is damaged, or was never written.
+    pub(crate) fn load(&self, state: &mut DatabaseState, pgno: u32) -> JetResult<()> {
+        if state.pages.get(pgno).is_none() {
+            let page = self.read_page(pgno)?;
+            state.pages.put(page);
+        }
+        Ok(())
+    }
+
+    /// `error`, found on page `pgno`, with its place.
+    pub(crate) fn place(&self, error: JetError, pgno: u32) -> JetError {
+        error
+            .in_file(&self.path)
+            .on_page(pgno)
+            .at_offset(self.page_size.offset_of(pgno))
+    }
+
+    fn fetch(&self, pgno: u32, mut drops: u64) -> JetResult<()> {
+        loop {
+            let page = self.read_page(pgno)?;
+            let mut state = self.state.write();
+            if state.pages.put_read(page, drops) {
+                state.pages.make_room();
+                return Ok(());
+            }
+            drops = state.pages.drops();
+        }
+    }
+
+    fn read_page(&self, pgno: u32) -> JetResult<PageBuffer> {
+        if pgno == 0 {
+            let what = "a page refers to page 0, which does not exist";
+            return Err(JetError::rule(JetErr::DatabaseCorrupted, what).in_file(&self.path));
+        }
+        let mut bytes = vec![0; self.page_size.bytes()];
+        let read = self
+            .file
+            .read_exact_at(&mut bytes, self.page_size.offset_of(pgno));
+        read.map_err(|error| self.place(JetError::io("read", error), pgno))?;
+        let verified = VerifiedPage::verify(bytes, self.page_size, pgno);
+        match verified.map_err(|error| self.place(JetError::format(error), pgno))? {
+            Verified::Good(page) => Ok(page.into()),
+            Verified::Repaired { page, bit } => {
+                tracing::warn!(file = %self.path.display(), page = pgno, bit, "one wrong bit repaired");
+                Ok(page.into())
+            }
+            Verified::Uninitialised => {
+                let what = "is used, but was never written";
+                Err(self.place(JetError::rule(JetErr::PageNotInitialized, what), pgno))
+            }
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The versions of a database's nodes: what each transaction did to them, so that others see what was before, and it
+//! can be taken back (log-and-recovery.md section 4.5).
+//!
+//! A version lives from its operation until everybody sees it, or until it is undone. A node without versions is what
+//! it looks like.
+
+use super::bookmark::{Bookmark, BookmarkRef, TreeId};
+use super::transactions::TransactionState;
+use hashbrown::HashMap;
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// What was done to a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Operation {
+    /// It was inserted, or a deleted one came back.
+    Insert,
+    /// It got the delete flag.
+    FlagDelete,
+    /// Its data were replaced.
+    Replace {
+        /// What they were.
+        before: Box<[u8]>,
+    },
+    /// A number was added to the integer at `offset` of its data.
+    Delta {
+        /// Offset in the data.
+        offset: u16,
+        /// What was added.
+        delta: i32,
+    },
+    /// The same of eight bytes.
+    Delta64 {
+        /// Offset in the data.
+        offset: u16,
+        /// What was added.
+        delta: i64,
+    },
+}
+
+/// An operation on a node that not everybody sees yet.
+#[derive(Debug)]
+pub(crate) struct Version {
+    /// `rceid`: its number in the log.
+    pub(crate) rceid: u32,
+    /// What was done.
+    pub(crate) operation: Operation,
+    /// By whom.
+    pub(crate) transaction: Arc<TransactionState>,
+    /// At which level; the level above when that one was committed.
+    pub(crate) level: u8,
+    /// The page on which it was done, for `UndoInfo`.
+    pub(crate) page: u32,
+    /// Whether its before image is in the log.
+    pub(crate) has_undo_info: bool,
+}
+
+/// The name of a version.
+#[derive(Debug, Clone)]
+pub(crate) struct VersionOf {
+    /// The tree.
+    pub(crate) tree: TreeId,
+    /// The node.
+    pub(crate) bookmark: Arc<Bookmark>,
+    /// `rceid`.
+    pub(crate) rceid: u32,
+}
+
+/// A node as a transaction sees it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Seen<'n> {
+    /// The data.
+    pub(crate) data: Cow<'n, [u8]>,
+    /// Whether it is deleted, or not there yet.
+    pub(crate) is_deleted: bool,
+}
+
+/// The versions of one database.
+#[derive(Debug, Default)]
+pub(crate) struct Versions {
+    /// By root of the tree and node, oldest first.
+    trees: HashMap<u32, HashMap<Arc<Bookmark>, Vec<Version>>>,
+    /// Of open transactions by `trx`, oldest first.
+    open: HashMap<u32, Vec<VersionOf>>,
+    /// Of transactions that ended, in the order of their commits.
+    ended: VecDeque<(Arc<TransactionState>, Vec<VersionOf>)>,
+}
+
+impl Versions {
+    /// Adds a version of a node, the newest one.
+    pub(crate) fn add(&mut self, tree: TreeId, bookmark: BookmarkRef<'_>, version: Version) {
+        let bookmark = Arc::new(bookmark.to_owned());
+        let of = VersionOf {
+            tree,
+            bookmark: Arc::clone(&bookmark),
+            rceid: version.rceid,
+        };
+        self.open.entry(version.transaction.trx()).or_default().push(of);
+        let nodes = self.trees.entry(tree.fdp).or_default();
+        match nodes.get_mut(&bookmark.name()) {
+            Some(chain) => chain.push(version),
+            None => {
+                nodes.insert(bookmark, vec![version]);
+            }
+        }
+    }
+
+    /// The versions of a node, oldest first.
+    pub(crate) fn of(&self, tree: TreeId, bookmark: BookmarkRef<'_>) -> &[Version] {
+        let chain = self.trees.get(&tree.fdp).and_then(|nodes| nodes.get(&bookmark));
+        chain.map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Whether any node of a tree has versions.
+    pub(crate) fn has_any(&self, tree: TreeId) -> bool {
+        self.trees.get(&tree.fdp).is_some_and(|nodes| !nodes.is_empty())
+    }
+
+    /// A node as `reader` sees it. `data` and `is_deleted`: as it stands on the page, whose versions these are.
+    pub(crate) fn see<'n>(
+        versions: &[Version],
+        data: &'n [u8],
+        is_deleted: bool,
+        reader: &TransactionState,
+    ) -> Seen<'n> {
+        let mut seen = Seen {
+            data: Cow::Borrowed(data),
+            is_deleted,
+        };
+        let unseen = versions
+            .iter()
+            .rev()
+            .filter(|version| !reader.sees(&version.transaction));
+        unseen.for_each(|version| take_back(&mut seen, &version.operation));
+        seen
+    }
+
+    /// One version.
+    pub(crate) fn get_mut(&mut self, of: &VersionOf) -> Option<&mut Version> {
+        let chain = self.trees.get_mut(&of.tree.fdp)?.get_mut(&of.bookmark.name())?;
+        chain.iter_mut().find(|version| version.rceid == of.rceid)
+    }
+
+    /// The newest version that an open transaction has at `level` or deeper.
+    pub(crate) fn newest(&mut self, transaction: &TransactionState, level: u8) -> Option<VersionOf> {
+        let of = self.open.get(&transaction.trx())?.last()?.clone();
+        let version = self.get_mut(&of)?;
+        (version.level >= level).then_some(of)
+    }
+
+    /// The versions of an open transaction, oldest first.
+    pub(crate) fn of_transaction(&self, transaction: &TransactionState) -> &[VersionOf] {
+        self.open
+            .get(&transaction.trx())
+            .map(Vec::as_slice)
+            .unwrap_or_default()
+    }
+
+    /// Forgets the newest version of a transaction, which was undone.
+    pub(crate) fn forget_newest(&mut self, transaction: &TransactionState) {
+        if let Some(of) = self.open.get_mut(&transaction.trx()).and_then(Vec::pop) {
+            self.remove(&of);
+        }
+    }
+
+    /// A level was committed: its versions become those of the level above.
+    pub(crate) fn commit_level(&mut self, transaction: &TransactionState, level: u8) {
+        let versions = self.open.get(&transaction.trx()).cloned().unwrap_or_default();
+        for of in versions.iter().rev() {
+            match self.get_mut(of) {
+                Some(version) if version.level > level => version.level = level,
+                _ => break,
+            }
+        }
+    }
+
+    /// A transaction was committed.
+    pub(crate) fn commit(&mut self, transaction: &Arc<TransactionState>) {
+        if let Some(versions) = self.open.remove(&transaction.trx()) {
+            self.ended.push_back((Arc::clone(transaction), versions));
+        }
+    }
+
+    /// A transaction was rolled back: nothing of it is left.
+    pub(crate) fn roll_back(&mut self, transaction: &TransactionState) {
+        self.open.remove(&transaction.trx());
+    }
+
+    /// Drops the versions of the next transaction that everybody sees who sees what was committed up to
+    /// `oldest_snapshot`. Returns the nodes that are deleted for everybody now, to be removed; `None` if there is no
+    /// such transaction.
+    pub(crate) fn drop_seen(&mut self, oldest_snapshot: u64) -> Option<Vec<VersionOf>> {
+        let (transaction, _) = self.ended.front()?;
+        if transaction.stamp().is_none_or(|stamp| stamp > oldest_snapshot) {
+            return None;
+        }
+        let (_, versions) = self.ended.pop_front()?;
+        let mut deleted = Vec::new();
+        for of in versions {
+            if self.remove(&of) == Some(Operation::FlagDelete) {
+                deleted.push(of);
+            }
+        }
+        Some(deleted)
+    }
+
+    /// How many transactions have versions that not everybody sees, or that were not dropped yet.
+    pub(crate) fn transactions(&self) -> usize {
+        self.open.len() + self.ended.len()
+    }
+
+    fn remove(&mut self, of: &VersionOf) -> Option<Operation> {
+        let nodes = self.trees.get_mut(&of.tree.fdp)?;
+        let chain = nodes.get_mut(&of.bookmark.name())?;
+        let at = chain.iter().position(|version| version.rceid == of.rceid)?;
+        let version = chain.remove(at);
+        if chain.is_empty() {
+            nodes.remove(&of.bookmark.name());
+            if nodes.is_empty() {
+                self.trees.remove(&of.tree.fdp);
+            }
+        }
+        Some(version.operation)
+    }
+}
+
+/// What a node was before an operation.
+fn take_back(seen: &mut Seen<'_>, operation: &Operation) {
+    match operation {
+        Operation::Insert => seen.is_deleted = true,
+        Operation::FlagDelete => seen.is_deleted = false,
+        Operation::Replace { before } => seen.data = Cow::Owned(before.to_vec()),
+        &Operation::Delta { offset, delta } => {
+            add(&mut seen.data, offset, |bytes: [u8; 4]| {
+                i32::from_le_bytes(bytes).wrapping_sub(delta).to_le_bytes()
+            });
+        }
+        &Operation::Delta64 { offset, delta } => {
+            add(&mut seen.data, offset, |bytes: [u8; 8]| {
+                i64::from_le_bytes(bytes).wrapping_sub(delta).to_le_bytes()
+            });
+        }
+    }
+}
+
+fn add<const N: usize>(data: &mut Cow<'_, [u8]>, offset: u16, change: impl FnOnce([u8; N]) -> [u8; N]) {
+    let data = data.to_mut().get_mut(usize::from(offset)..);
+    if let Some(number) = data.and_then(|rest| rest.first_chunk_mut::<N>()) {
+        *number = change(*number);
+    }
+}
