@@ -1,11 +1,12 @@
 //! What the sessions and the background work of an instance share.
 
 use super::pages::CacheBudget;
+use super::state::AttachedDatabase;
 use super::transactions::Transactions;
 use crate::error::{JetErr, JetError, JetResult};
 use crate::io::{Clock, FileSystem};
 use crate::store::log_stream::LogStream;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -20,6 +21,7 @@ pub(crate) struct Shared {
     pub(crate) log: LogStream,
     pub(crate) transactions: Transactions,
     pub(crate) budget: Arc<CacheBudget>,
+    databases: RwLock<Vec<Arc<AttachedDatabase>>>,
     next_rceid: AtomicU32,
     /// Why nothing works any more.
     failure: Mutex<Option<Failure>>,
@@ -46,9 +48,33 @@ impl Shared {
             log,
             transactions: Transactions::new(),
             budget: Arc::new(budget),
+            databases: RwLock::new(Vec::new()),
             next_rceid: AtomicU32::new(1),
             failure: Mutex::new(None),
         }
+    }
+
+    /// The databases that are attached, by `dbid`.
+    pub(crate) fn databases(&self) -> Vec<Arc<AttachedDatabase>> {
+        self.databases.read().clone()
+    }
+
+    /// The database with this `dbid`.
+    pub(crate) fn database(&self, dbid: u8) -> Option<Arc<AttachedDatabase>> {
+        let databases = self.databases.read();
+        databases.iter().find(|database| database.dbid == dbid).cloned()
+    }
+
+    /// Adds a database that was attached.
+    pub(crate) fn add_database(&self, database: Arc<AttachedDatabase>) {
+        let mut databases = self.databases.write();
+        databases.push(database);
+        databases.sort_by_key(|database| database.dbid);
+    }
+
+    /// Takes out a database that is being detached.
+    pub(crate) fn remove_database(&self, dbid: u8) {
+        self.databases.write().retain(|database| database.dbid != dbid);
     }
 
     /// A number for a version.

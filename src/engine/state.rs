@@ -5,11 +5,12 @@
 
 use super::pages::Pages;
 use super::shared::Shared;
-use super::versions::Versions;
+use super::versions::{VersionOf, Versions};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{FormatError, PageBuffer, PageSize, Verified, VerifiedPage};
 use crate::io::File;
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -29,6 +30,9 @@ pub(crate) struct AttachedDatabase {
 pub(crate) struct DatabaseState {
     pub(crate) pages: Pages,
     pub(crate) versions: Versions,
+    /// Nodes that have the delete flag and may be removed when everybody sees that: deletions that were committed, and
+    /// insertions that were undone.
+    pub(crate) deleted: VecDeque<VersionOf>,
     /// Of the last change of a page.
     pub(crate) dbtime: u64,
     /// The last `objid` that was given to a tree.

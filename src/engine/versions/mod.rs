@@ -250,3 +250,6 @@ fn add<const N: usize>(data: &mut Cow<'_, [u8]>, offset: u16, change: impl FnOnc
         *number = change(*number);
     }
 }
+
+#[cfg(test)]
+mod tests;
