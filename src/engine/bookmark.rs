@@ -2,6 +2,7 @@
 //! (database-file.md section 4).
 
 use crate::format::PageFlags;
+use crate::format::log_record::OperationFlags;
 use hashbrown::Equivalent;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -9,11 +10,13 @@ use std::sync::Arc;
 /// A tree of a database, as log records and pages name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct TreeId {
-    /// `pgnoFDP`: its root.
+    /// `pgnoFDP`: the root of the tree, of a space tree that of the tree whose space it says.
     pub(crate) fdp: u32,
+    /// Where every descent begins: `fdp`, but for a space tree its own root.
+    pub(crate) root: u32,
     /// `objidFDP`.
     pub(crate) objid: u32,
-    /// Whether the key alone is the bookmark.
+    /// Whether the key alone is the bookmark. It always is in space trees.
     pub(crate) is_unique: bool,
     /// The flags of its pages that say what kind of tree it is: INDEX, NON_UNIQUE_KEYS, LONG_VALUE, SPACE_TREE.
     pub(crate) kind: PageFlags,
@@ -38,6 +41,33 @@ pub(crate) struct BookmarkRef<'a> {
 }
 
 impl TreeId {
+    /// The space tree of this tree whose root is page `root`.
+    pub(crate) fn space_tree(self, root: u32) -> TreeId {
+        TreeId {
+            root,
+            is_unique: true,
+            kind: self.kind | PageFlags::SPACE_TREE,
+            ..self
+        }
+    }
+
+    /// Whether it says the space of another tree.
+    pub(crate) fn is_space_tree(&self) -> bool {
+        self.kind.contains(PageFlags::SPACE_TREE)
+    }
+
+    /// The flags that all records about this tree have: SPACE, and UNIQUE, which of a space tree is that of the tree
+    /// whose space it says.
+    pub(crate) fn operation_flags(&self) -> OperationFlags {
+        let mut flags = OperationFlags::empty();
+        flags.set(
+            OperationFlags::UNIQUE,
+            !self.kind.contains(PageFlags::NON_UNIQUE_KEYS),
+        );
+        flags.set(OperationFlags::SPACE, self.is_space_tree());
+        flags
+    }
+
     /// The name of a node of this tree.
     pub(crate) fn bookmark<'a>(&self, key: &'a [u8], data: &'a [u8]) -> BookmarkRef<'a> {
         BookmarkRef {

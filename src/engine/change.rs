@@ -42,7 +42,7 @@ pub(crate) struct NodeChange {
     pub(crate) pgno: u32,
     /// The line.
     pub(crate) line: u16,
-    /// VERSIONED or not, SPACE or not; UNIQUE follows from the tree.
+    /// VERSIONED or not; UNIQUE and SPACE follow from the tree.
     pub(crate) flags: OperationFlags,
     /// Of the version; 0 if there is none.
     pub(crate) rceid: u32,
@@ -84,7 +84,7 @@ impl Change<'_> {
                 dbtime,
                 dbtime_before: page.dbtime(),
                 line: change.line,
-                flags: change.flags | unique(change.tree),
+                flags: change.flags | change.tree.operation_flags(),
                 ..operation
             },
             rceid: change.rceid,
@@ -275,14 +275,6 @@ impl Change<'_> {
 
     fn stop_on_error<T>(&self, result: JetResult<T>, pgno: u32) -> JetResult<T> {
         result.map_err(|error| self.shared.fail(self.database.place(error, pgno)))
-    }
-}
-
-fn unique(tree: TreeId) -> OperationFlags {
-    if tree.is_unique {
-        OperationFlags::UNIQUE
-    } else {
-        OperationFlags::empty()
     }
 }
 

@@ -4,6 +4,7 @@ use crate::format::PageFlags;
 
 const TREE: TreeId = TreeId {
     fdp: 31,
+    root: 31,
     objid: 8,
     is_unique: true,
     kind: PageFlags::empty(),
