@@ -283,6 +283,132 @@ jet_errs! {
     RollbackError = -1917;
     /// The log is damaged.
     LogCorrupted = -1852;
+    /// A key would have been cut, and the index does not allow it.
+    KeyTruncated = -346;
+    /// A key is too long.
+    KeyTooBig = -408;
+    /// Unicode text cannot be put in order here.
+    UnicodeNormalizationNotSupported = -603, "Use a binary or an ASCII (1252) text column for the index.";
+    /// A transaction spans too many generations.
+    TransactionTooLong = -618, "Commit more often.";
+    /// What was asked for is not supported.
+    FeatureNotAvailable = -1001;
+    /// Too many cursors are open.
+    OutOfCursors = -1013;
+    /// The table has too many indexes.
+    TooManyIndexes = -1015;
+    /// The index has too many columns.
+    TooManyKeys = -1016;
+    /// The record was deleted.
+    RecordDeleted = -1017;
+    /// The bookmark is not valid.
+    InvalidBookmark = -1045;
+    /// The column is part of an index.
+    ColumnInUse = -1046;
+    /// The column cannot be set.
+    ColumnNotUpdatable = -1048;
+    /// There is no transaction.
+    NotInTransaction = -1054, "Begin one.";
+    /// Sessions are still in a transaction.
+    TooManyActiveUsers = -1059, "End them first.";
+    /// The code page is not valid.
+    InvalidCodePage = -1063;
+    /// A version is too big.
+    VersionStoreEntryTooBig = -1065;
+    /// There are too many versions.
+    VersionStoreOutOfMemory = -1069, "Commit or roll back the oldest transaction.";
+    /// There is no number left for another tree.
+    OutOfObjectIDs = -1074;
+    /// The auto-increment column has reached its last value.
+    OutOfAutoincrementValues = -1076;
+    /// The database has reached its last dbtime.
+    OutOfDbtimeValues = -1077;
+    /// An instance of this name runs already.
+    InstanceNameInUse = -1086;
+    /// There are too many sessions.
+    OutOfSessions = -1101, "End some, or raise JET_paramMaxSessions.";
+    /// Another transaction changed this first.
+    WriteConflict = -1102, "Roll back and try again.";
+    /// The transaction has too many levels.
+    TransTooDeep = -1103;
+    /// The session is not valid.
+    InvalidSesid = -1104;
+    /// Another transaction changed the primary index of this first.
+    WriteConflictPrimaryIndex = -1105, "Roll back and try again.";
+    /// A transaction is open.
+    InTransaction = -1108;
+    /// The transaction may only read.
+    TransReadOnly = -1110;
+    /// Another session has the table exclusively.
+    TableLocked = -1302;
+    /// The table is in use.
+    TableInUse = -1304, "Close it in all sessions.";
+    /// The density is not valid.
+    DensityInvalid = -1307;
+    /// The cursor is not valid.
+    InvalidTableId = -1310;
+    /// This cannot be done with such an object.
+    IllegalOperation = -1312;
+    /// There is such an object already.
+    ObjectDuplicate = -1314;
+    /// The object is not valid.
+    InvalidObject = -1316;
+    /// A system table cannot be deleted.
+    CannotDeleteSystemTable = -1318;
+    /// The index cannot be made.
+    IndexCantBuild = -1401;
+    /// The table has a primary index already.
+    IndexHasPrimary = -1402;
+    /// There is such an index already.
+    IndexDuplicate = -1403;
+    /// There is no such index.
+    IndexNotFound = -1404;
+    /// The primary index cannot be deleted.
+    IndexMustStay = -1405;
+    /// The index cannot be made as it was described.
+    InvalidCreateIndex = -1409;
+    /// Two values of a record have the same key.
+    MultiValuedIndexViolation = -1411;
+    /// An index contradicts its table.
+    SecondaryIndexCorrupted = -1414;
+    /// The column is part of an index.
+    ColumnIndexed = -1505, "Delete the index first.";
+    /// Only a tagged column can have several values.
+    MultiValuedColumnMustBeTagged = -1509;
+    /// The table has a version or auto-increment column already.
+    ColumnRedundant = -1510;
+    /// The type of the column is not valid.
+    InvalidColumnType = -1511;
+    /// A tagged column may be NULL.
+    TaggedNotNULL = -1514;
+    /// There is no current index.
+    NoCurrentIndex = -1515;
+    /// The key is complete.
+    KeyIsMade = -1516;
+    /// The column is not valid.
+    BadColumnId = -1517;
+    /// There is no such value in the column.
+    BadItagSequence = -1518;
+    /// The default is too long.
+    DefaultValueTooBig = -1524;
+    /// The column has this value already.
+    MultiValuedDuplicate = -1525;
+    /// There is no such record.
+    RecordNotFound = -1601;
+    /// There is no record being changed.
+    RecordNoCopy = -1602;
+    /// There is no current record.
+    NoCurrentRecord = -1603;
+    /// The primary key cannot be changed.
+    RecordPrimaryChanged = -1604, "Delete the record and insert another one.";
+    /// A record is being changed already.
+    AlreadyPrepared = -1607;
+    /// There is no key.
+    KeyNotMade = -1608, "Make one first.";
+    /// No record is being changed.
+    UpdateNotPrepared = -1609;
+    /// Too many databases are attached.
+    TooManyAttachedDatabases = -1805, "Detach one: an instance has at most six.";
     /// A snapshot is not allowed now.
     OSSnapshotNotAllowed = -2403;
     /// The file ends before the place that was asked for.
