@@ -42,6 +42,14 @@ impl Lid {
         }
     }
 
+    /// How many bytes stand in a record.
+    pub const fn record_len(self) -> usize {
+        match self {
+            Lid::Lid32(_) => 4,
+            Lid::Lid64(_) => 8,
+        }
+    }
+
     /// Key of the value's root node.
     pub fn root_key(self) -> Vec<u8> {
         match self {

@@ -36,6 +36,7 @@ mod page_size;
 mod page_writer;
 mod primitive;
 mod record;
+mod record_parts;
 mod record_writer;
 mod replace_diff;
 mod schema_flags;
@@ -85,6 +86,7 @@ pub use primitive::{BackupInfo, BackupType, FileType, LogPosition, LogTime, Sign
 pub use record::{
     ColumnClass, ColumnId, Instance, RECORD_HEADER_LEN, Record, Storage, Stored, TagInfo, TaggedColumn,
 };
+pub use record_parts::{RecordParts, TaggedPart, ValuePart, record_most};
 pub use record_writer::{FixedField, RecordWriter, TaggedField, TaggedValue};
 pub use replace_diff::{apply_diff, make_diff};
 pub use schema_flags::{ColumnFlags, IndexFlags, TableFlags};

@@ -182,6 +182,15 @@ impl<'a> Record<'a> {
         self.fields.slice(offset, len).map(Stored::Value)
     }
 
+    /// The bytes of the fixed columns one after the other, and for each whether it is NULL.
+    pub fn fixed_columns(&self) -> Result<(&'a [u8], Vec<bool>), FormatError> {
+        let bitmap = self.fixed_end - usize::from(self.fixed_last.div_ceil(8));
+        let values = self.fields.slice(RECORD_HEADER_LEN, bitmap - RECORD_HEADER_LEN)?;
+        let is_null = |bit: usize| Ok(self.fields.u8(bitmap + bit / 8)? >> (bit % 8) & 1 != 0);
+        let nulls = (0..usize::from(self.fixed_last)).map(is_null);
+        Ok((values, nulls.collect::<Result<_, FormatError>>()?))
+    }
+
     /// Variable column `id`.
     pub fn variable(&self, id: ColumnId) -> Result<Stored<'a>, FormatError> {
         if id.0 <= FIXED_MAX || id.0 > self.variable_last {

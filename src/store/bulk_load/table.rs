@@ -8,7 +8,9 @@ use super::schema::{Cell, Row, Storage};
 use super::space::{Growth, Space};
 use super::tree::TreeWriter;
 use crate::error::{JetErr, JetError, JetResult};
-use crate::format::{FixedField, PageFlags, PageSize, RecordWriter, SpaceHeader, TaggedField, TaggedValue};
+use crate::format::{
+    FixedField, PageFlags, PageSize, RecordWriter, SpaceHeader, TaggedField, TaggedValue, record_most,
+};
 
 /// Values of more bytes stand apart from their record (the engine's default, section 8).
 const INTRINSIC_MOST: usize = 1023;
@@ -81,7 +83,10 @@ impl<'a> TableLoad<'a> {
     }
 
     fn record(&mut self, row: &Row, key_len: usize) -> JetResult<Vec<u8>> {
-        let limit = record_most(self.file.size(), key_len);
+        let limit = record_most(
+            self.file.size(),
+            u16::try_from(key_len.max(255)).unwrap_or(u16::MAX),
+        );
         let mut placed = PlacedRow::new(self.layout, row);
         let mut record = placed.encode(self.file.size())?;
         while record.len() > limit {
@@ -167,13 +172,6 @@ fn write_index(
     })?;
     space.write_trees(file, tree)?;
     Ok(tree)
-}
-
-/// Longest record beside a key (section 7.4): what the engine allows, and what fits a page.
-fn record_most(size: PageSize, key_len: usize) -> usize {
-    let page_data_most = size.bytes() - size.header_len() - 8;
-    let overhead = if size.is_small() { 2 } else { 4 };
-    page_data_most - overhead - key_len.max(255)
 }
 
 /// A row with, for each long value, whether it stands in the record or apart.

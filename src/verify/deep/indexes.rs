@@ -6,11 +6,11 @@
 //! of a few sums are compared one by one; so memory stays bounded however large the index is.
 
 use super::finding::{FindingKind, hex};
-use super::index_keys::{Comparison, Incomparable, IndexKeys};
 use super::walk::LeafNode;
 use super::{Check, TreeShape};
+use crate::error::JetResult;
 use crate::format::Record;
-use crate::store::{Entry, LongValues, Tree};
+use crate::store::{Comparison, Entry, Incomparable, IndexKeys, LongValues, Tree};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
@@ -62,13 +62,13 @@ fn sum_of(hash: u128) -> usize {
 pub(super) struct IndexCheck<'s> {
     pub(super) tree: &'s TreeShape,
     /// How its entries follow from records, or why that cannot be told.
-    keys: Result<IndexKeys<'s>, Incomparable>,
+    keys: Result<IndexKeys, Incomparable>,
     of_records: Sums,
     of_entries: Sums,
 }
 
 impl<'s> IndexCheck<'s> {
-    pub(super) fn new(tree: &'s TreeShape, keys: Result<IndexKeys<'s>, Incomparable>) -> Self {
+    pub(super) fn new(tree: &'s TreeShape, keys: Result<IndexKeys, Incomparable>) -> Self {
         IndexCheck {
             tree,
             keys,
@@ -89,7 +89,7 @@ impl<'s> IndexCheck<'s> {
         if keys.comparison == Comparison::Existence {
             return;
         }
-        match keys.keys(record, long_values) {
+        match keys_of(keys, record, long_values) {
             Ok(found) => found
                 .iter()
                 .for_each(|key| self.of_records.add(hasher.hash(key, bookmark))),
@@ -209,7 +209,7 @@ impl Check<'_> {
         &mut self,
         table: &TreeShape,
         tree: &TreeShape,
-        keys: &IndexKeys<'_>,
+        keys: &IndexKeys,
         chosen: &HashSet<usize>,
         hasher: &EntryHasher,
         long_values: Option<&LongValues<'_>>,
@@ -248,7 +248,7 @@ impl Check<'_> {
     fn each_entry_of_records(
         &mut self,
         table: &TreeShape,
-        keys: &IndexKeys<'_>,
+        keys: &IndexKeys,
         long_values: Option<&LongValues<'_>>,
         visit: &mut dyn FnMut(&mut Self, &Entry, &[u8]),
     ) {
@@ -256,11 +256,23 @@ impl Check<'_> {
             let record = Record::read(self.database.page_size(), row.data());
             let found = record
                 .ok()
-                .and_then(|record| keys.keys(&record, long_values).ok());
+                .and_then(|record| keys_of(keys, &record, long_values).ok());
             for key in found.into_iter().flatten() {
                 visit(self, &row, &key);
             }
         }
+    }
+}
+
+/// The keys of a record's entries, its long values read from the database.
+pub(super) fn keys_of<'r>(
+    keys: &'r IndexKeys,
+    record: &Record<'r>,
+    long_values: Option<&LongValues<'_>>,
+) -> JetResult<Vec<Vec<u8>>> {
+    match long_values {
+        Some(values) => keys.keys(record, Some(&|lid, most| values.read_start(lid, most))),
+        None => keys.keys(record, None),
     }
 }
 

@@ -17,10 +17,8 @@
 
 mod catalog;
 mod census;
-mod columns;
 mod extent_set;
 mod finding;
-mod index_keys;
 mod indexes;
 mod long_values;
 mod page_bits;

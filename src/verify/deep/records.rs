@@ -1,29 +1,28 @@
 //! Records: all columns inside of them and readable (database-file.md sections 7.1 to 7.5), and which long values they
 //! refer to.
 
-use super::columns::instances;
 use crate::format::{
     ColumnId, ColumnType, FormatError, Instance, Lid, Record, Storage, Structure, decompress,
 };
-use crate::store::Column;
+use crate::store::RecordColumn;
 
 /// A compressed value in a record is never longer than its size field can say.
 const INTRINSIC_MAX: usize = u16::MAX as usize;
 
 /// Checks that every column of the table can be read from the record.
-pub(super) fn check_columns(record: &Record<'_>, columns: &[Column<'_>]) -> Result<(), FormatError> {
+pub(super) fn check_columns(record: &Record<'_>, columns: &[RecordColumn]) -> Result<(), FormatError> {
     check_tagged_order(record)?;
     for column in columns {
         let of_column = |error: FormatError| in_column(column, &error);
-        for instance in instances(record, column).map_err(of_column)? {
-            check_value(&instance, column.schema.entry.kind).map_err(of_column)?;
+        for instance in column.instances(record).map_err(of_column)? {
+            check_value(&instance, column.kind).map_err(of_column)?;
         }
     }
     Ok(())
 }
 
-fn in_column(column: &Column<'_>, error: &FormatError) -> FormatError {
-    let what = format!("column {}: {error}", column.schema.name);
+fn in_column(column: &RecordColumn, error: &FormatError) -> FormatError {
+    let what = format!("column {}: {error}", column.name);
     FormatError::other(Structure::Record, 0, what)
 }
 

@@ -2,14 +2,13 @@
 
 use super::census::{Rank, Territory};
 use super::finding::{FindingKind, hex};
-use super::index_keys::{Comparison, IndexKeys};
-use super::indexes::{EntryHasher, IndexCheck};
+use super::indexes::{EntryHasher, IndexCheck, keys_of};
 use super::long_values::{LongValueWalk, Window};
 use super::records;
 use super::walk::LeafNode;
 use super::{Check, SYSTEM_ROOT, TreeShape};
 use crate::format::{ColumnFlags, ColumnType, IndexFlags, Page, PageFlags, Record, RootHeader, Storage};
-use crate::store::{Column, IndexSchema, LongValues, Table, TableSchema};
+use crate::store::{Comparison, IndexKeys, IndexSchema, LongValues, RecordColumn, Table, TableSchema};
 
 /// A table's trees.
 struct Trees<'s> {
@@ -58,14 +57,14 @@ fn index_tree(index: &IndexSchema, table: &str) -> TreeShape {
 /// What is gathered while the records are walked.
 struct RecordWalk<'s, 'd> {
     tree: &'s TreeShape,
-    columns: &'s [Column<'s>],
+    columns: Vec<RecordColumn>,
     long_values: Option<LongValues<'d>>,
     references: Window,
-    primary: Option<IndexKeys<'s>>,
+    primary: Option<IndexKeys>,
     indexes: Vec<IndexCheck<'s>>,
     hasher: EntryHasher,
     /// The column that the engine numbers, and its largest value so far.
-    auto_increment: Option<(Column<'s>, i64)>,
+    auto_increment: Option<(RecordColumn, i64)>,
 }
 
 impl Check<'_> {
@@ -141,7 +140,7 @@ impl Check<'_> {
         {
             let what = format!(
                 "column {} has the value {largest}, but the maximum is {most}",
-                column.schema.name
+                column.name
             );
             self.findings.add(
                 FindingKind::AutoIncrement,
@@ -155,28 +154,29 @@ impl Check<'_> {
 
 impl<'s, 'd> RecordWalk<'s, 'd> {
     fn new(schema: &'s TableSchema, trees: &'s Trees<'s>, table: &'s Table<'d>, references: Window) -> Self {
-        let columns: &'s [Column<'s>] = table.columns();
+        let columns = RecordColumn::all(table.columns());
         let primary = schema
             .indexes
             .iter()
             .find(|index| index.entry.flags.contains(IndexFlags::PRIMARY));
-        let keys = primary.and_then(|index| IndexKeys::new(index, columns).ok());
+        let keys = primary.and_then(|index| IndexKeys::new(index, &columns).ok());
         let numbered = columns
             .iter()
-            .find(|column| column.schema.entry.flags.contains(ColumnFlags::AUTO_INCREMENT));
+            .find(|column| column.flags.contains(ColumnFlags::AUTO_INCREMENT))
+            .cloned();
         RecordWalk {
             tree: &trees.table,
-            columns,
             long_values: table.long_values().copied(),
             references,
             primary: keys.filter(|keys| keys.comparison == Comparison::Keys),
             indexes: trees
                 .indexes
                 .iter()
-                .map(|(index, tree)| IndexCheck::new(tree, IndexKeys::new(index, columns)))
+                .map(|(index, tree)| IndexCheck::new(tree, IndexKeys::new(index, &columns)))
                 .collect(),
             hasher: EntryHasher::default(),
-            auto_increment: numbered.map(|column| (*column, 0)),
+            auto_increment: numbered.map(|column| (column, 0)),
+            columns,
         }
     }
 
@@ -195,7 +195,7 @@ impl<'s, 'd> RecordWalk<'s, 'd> {
                 return find(check, FindingKind::Record, what);
             }
         };
-        if let Err(error) = records::check_columns(&record, self.columns) {
+        if let Err(error) = records::check_columns(&record, &self.columns) {
             let what = format!("the record with key {}: {error}", hex(node.key));
             return find(check, FindingKind::Record, what);
         }
@@ -203,7 +203,7 @@ impl<'s, 'd> RecordWalk<'s, 'd> {
         if let Some(Ok(made)) = self
             .primary
             .as_ref()
-            .map(|keys| keys.keys(&record, self.long_values.as_ref()))
+            .map(|keys| keys_of(keys, &record, self.long_values.as_ref()))
             && made.first().map(Vec::as_slice) != Some(node.key)
         {
             let made = made.first().map_or_else(|| "none".to_owned(), |key| hex(key));
@@ -223,10 +223,10 @@ impl<'s, 'd> RecordWalk<'s, 'd> {
 }
 
 /// The value of a numbered column.
-fn number(record: &Record<'_>, column: &Column<'_>) -> Option<i64> {
-    let values = super::columns::instances(record, column).ok()?;
+fn number(record: &Record<'_>, column: &RecordColumn) -> Option<i64> {
+    let values = column.instances(record).ok()?;
     let value = values.first().filter(|value| value.storage == Storage::Plain)?;
-    match column.schema.entry.kind {
+    match column.kind {
         Some(ColumnType::Long) => Some(i32::from_le_bytes(value.data.try_into().ok()?).into()),
         Some(ColumnType::UnsignedLong) => Some(u32::from_le_bytes(value.data.try_into().ok()?).into()),
         _ => Some(i64::from_le_bytes(value.data.try_into().ok()?)),

@@ -1,13 +1,13 @@
 //! Which entries a record has in an index (database-file.md section 9): conditions, NULLs, several values, parts of
-//! values, and the keys themselves, where they can be computed.
+//! values, and the keys themselves, where they can be computed. `verify --deep` and the engine share it.
 
-use super::columns::{instances, plain};
+use super::record_column::{ReadLongValue, RecordColumn, plain};
+use super::schema::IndexSchema;
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{
     CODE_PAGE_UNICODE, ColumnClass, ColumnFlags, ColumnType, IndexFlags, KeyRules, KeySegment, KeyWriter,
     Record, SegmentEntry, SegmentFlags, TupleLimits,
 };
-use crate::store::{Column, IndexSchema, LongValues};
 use std::borrow::Cow;
 
 /// More entries than any record has in an index.
@@ -17,15 +17,15 @@ const KEY_MOST: u16 = 2000;
 
 /// Why the entries of an index cannot be told from the records.
 #[derive(Debug)]
-pub(super) struct Incomparable {
+pub(crate) struct Incomparable {
     /// In words.
-    pub(super) why: String,
+    pub(crate) why: String,
     /// Whether the catalog is wrong, rather than that jetfs cannot know.
-    pub(super) is_damage: bool,
+    pub(crate) is_damage: bool,
 }
 
 impl Incomparable {
-    pub(super) fn unknown(why: impl Into<String>) -> Self {
+    pub(crate) fn unknown(why: impl Into<String>) -> Self {
         Incomparable {
             why: why.into(),
             is_damage: false,
@@ -35,7 +35,7 @@ impl Incomparable {
 
 /// What can be compared of an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Comparison {
+pub(crate) enum Comparison {
     /// Whole keys with their bookmarks.
     Keys,
     /// Only which records have an entry: a segment is Unicode text, whose keys only Windows can make.
@@ -46,8 +46,8 @@ pub(super) enum Comparison {
 
 /// A segment of the index.
 #[derive(Debug)]
-struct Segment<'s> {
-    column: Column<'s>,
+struct Segment {
+    column: RecordColumn,
     key: KeySegment,
     /// Whether each of its values has an entry.
     is_multi: bool,
@@ -55,14 +55,14 @@ struct Segment<'s> {
 
 /// How the entries of a record follow from its columns.
 #[derive(Debug)]
-pub(super) struct IndexKeys<'s> {
+pub(crate) struct IndexKeys {
     flags: IndexFlags,
     rules: KeyRules,
-    segments: Vec<Segment<'s>>,
+    segments: Vec<Segment>,
     /// Columns that must be NULL, or must not.
-    conditions: Vec<(Column<'s>, bool)>,
+    conditions: Vec<(RecordColumn, bool)>,
     tuples: Option<TupleLimits>,
-    pub(super) comparison: Comparison,
+    pub(crate) comparison: Comparison,
 }
 
 /// The values of each segment; none for NULL.
@@ -77,12 +77,12 @@ enum Nulls {
     All,
 }
 
-impl<'s> IndexKeys<'s> {
+impl IndexKeys {
     /// The rules of an index of a table with these columns.
     ///
     /// # Errors
     /// Why its entries cannot be told from the records.
-    pub(super) fn new(index: &'s IndexSchema, columns: &[Column<'s>]) -> Result<Self, Incomparable> {
+    pub(crate) fn new(index: &IndexSchema, columns: &[RecordColumn]) -> Result<Self, Incomparable> {
         let entry = &index.entry;
         if entry.flags.contains(IndexFlags::DEFER_POPULATE) {
             return Err(Incomparable::unknown("it is filled later"));
@@ -100,7 +100,7 @@ impl<'s> IndexKeys<'s> {
         }
         mark_multi(&mut segments, entry.flags);
         let is_unicode =
-            |segment: &Segment<'_>| segment.key.kind.is_text() && segment.key.code_page == CODE_PAGE_UNICODE;
+            |segment: &Segment| segment.key.kind.is_text() && segment.key.code_page == CODE_PAGE_UNICODE;
         let comparison = match segments.iter().any(is_unicode) {
             false => Comparison::Keys,
             true if entry.tuple_limits.is_some() || segments.iter().any(|segment| segment.is_multi) => {
@@ -110,7 +110,7 @@ impl<'s> IndexKeys<'s> {
         };
         let conditions = entry.conditions.iter().map(|condition| {
             Ok::<_, Incomparable>((
-                find(condition)?,
+                find(condition)?.clone(),
                 condition.flags.contains(SegmentFlags::MUST_BE_NULL),
             ))
         });
@@ -134,20 +134,20 @@ impl<'s> IndexKeys<'s> {
     ///
     /// # Errors
     /// A value cannot be read.
-    pub(super) fn keys<'r>(
+    pub(crate) fn keys<'r>(
         &'r self,
         record: &Record<'r>,
-        long_values: Option<&LongValues<'_>>,
+        long_values: Option<ReadLongValue<'_>>,
     ) -> JetResult<Vec<Vec<u8>>> {
         for (column, must_be_null) in &self.conditions {
-            if instances(record, column)?.is_empty() != *must_be_null {
+            if column.instances(record)?.is_empty() != *must_be_null {
                 return Ok(Vec::new());
             }
         }
         let most = self.bytes_needed();
         let mut values: Values<'r> = Vec::new();
         for segment in &self.segments {
-            let instances = instances(record, &segment.column)?;
+            let instances = segment.column.instances(record)?;
             let wanted = if segment.is_multi { instances.len() } else { 1 };
             let plain = instances
                 .iter()
@@ -276,37 +276,36 @@ fn too_many() -> JetError {
 }
 
 /// A segment says whether its column is the template's; in an index that was inherited as a whole all are.
-fn find_column<'s>(
+fn find_column<'c>(
     segment: &SegmentEntry,
     flags: IndexFlags,
-    columns: &[Column<'s>],
-) -> Result<Column<'s>, Incomparable> {
+    columns: &'c [RecordColumn],
+) -> Result<&'c RecordColumn, Incomparable> {
     let derived = segment.flags.contains(SegmentFlags::TEMPLATE) || flags.contains(IndexFlags::DERIVED);
     let mut columns = columns.iter();
-    let column = columns.find(|column| column.derived == derived && column.schema.entry.id == segment.column);
-    column.copied().ok_or_else(|| Incomparable {
+    let column = columns.find(|column| column.derived == derived && column.id == segment.column);
+    column.ok_or_else(|| Incomparable {
         why: format!("its column {} does not exist", segment.column),
         is_damage: !flags.contains(IndexFlags::DERIVED),
     })
 }
 
-fn segment_of<'s>(column: Column<'s>, segment: &SegmentEntry) -> Result<Segment<'s>, Incomparable> {
-    let entry = &column.schema.entry;
-    let name = &column.schema.name;
-    if entry.flags.contains(ColumnFlags::USER_DEFINED_DEFAULT) {
+fn segment_of(column: &RecordColumn, segment: &SegmentEntry) -> Result<Segment, Incomparable> {
+    let name = &column.name;
+    if column.flags.contains(ColumnFlags::USER_DEFINED_DEFAULT) {
         return Err(Incomparable::unknown(format!(
             "only a program knows the default of column {name}"
         )));
     }
-    let kind: ColumnType = entry.kind.ok_or_else(|| {
-        Incomparable::unknown(format!("column {name} has the unknown type {}", entry.coltyp))
-    })?;
+    let kind: ColumnType = column
+        .kind
+        .ok_or_else(|| Incomparable::unknown(format!("column {name} has an unknown type")))?;
     Ok(Segment {
-        column,
+        column: column.clone(),
         key: KeySegment {
             kind,
-            is_fixed: entry.id.class() == ColumnClass::Fixed,
-            code_page: entry.code_page,
+            is_fixed: column.id.class() == ColumnClass::Fixed,
+            code_page: column.code_page,
             descending: segment.flags.contains(SegmentFlags::DESCENDING),
         },
         is_multi: false,
@@ -314,13 +313,13 @@ fn segment_of<'s>(column: Column<'s>, segment: &SegmentEntry) -> Result<Segment<
 }
 
 /// Of several multi-valued columns only the first counts, unless the index says otherwise.
-fn mark_multi(segments: &mut [Segment<'_>], flags: IndexFlags) {
+fn mark_multi(segments: &mut [Segment], flags: IndexFlags) {
     if !flags.contains(IndexFlags::MULTI_VALUED) {
         return;
     }
     let multi = segments.iter_mut().filter(|segment| {
-        let entry = &segment.column.schema.entry;
-        entry.flags.contains(ColumnFlags::MULTI_VALUED) && entry.id.class() == ColumnClass::Tagged
+        let column = &segment.column;
+        column.flags.contains(ColumnFlags::MULTI_VALUED) && column.id.class() == ColumnClass::Tagged
     });
     let all = flags.intersects(IndexFlags::CROSS_PRODUCT | IndexFlags::NESTED_TABLE);
     let count = if all { usize::MAX } else { 1 };
