@@ -2,6 +2,7 @@
 //!
 //! * `change`: the only door through which pages change; `open_transaction`: what the log knows of a session;
 //! * `state`, `pages`: an attached database: its pages in memory; `shared`: what all sessions share;
+//! * `record`: a record being written;
 //! * `space`: which page belongs to whom;
 //! * `transactions`, `versions`, `bookmark`: who sees what.
 #![expect(dead_code, reason = "the layers above are being built")]
@@ -10,6 +11,7 @@ mod bookmark;
 mod change;
 mod open_transaction;
 mod pages;
+mod record;
 mod shared;
 mod space;
 mod state;

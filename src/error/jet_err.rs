@@ -305,6 +305,8 @@ jet_errs! {
     InvalidBookmark = -1045;
     /// The column is part of an index.
     ColumnInUse = -1046;
+    /// The bytes are not as many as the column's values have.
+    InvalidBufferSize = -1047;
     /// The column cannot be set.
     ColumnNotUpdatable = -1048;
     /// There is no transaction.
@@ -371,6 +373,10 @@ jet_errs! {
     MultiValuedIndexViolation = -1411;
     /// An index contradicts its table.
     SecondaryIndexCorrupted = -1414;
+    /// The key is shorter than what an index over parts of values holds.
+    IndexTuplesKeyTooSmall = -1437;
+    /// The long value ends before the place that was asked for.
+    ColumnNoChunk = -1502;
     /// The column is part of an index.
     ColumnIndexed = -1505, "Delete the index first.";
     /// Only a tagged column can have several values.
@@ -393,6 +399,10 @@ jet_errs! {
     DefaultValueTooBig = -1524;
     /// The column has this value already.
     MultiValuedDuplicate = -1525;
+    /// The column has a value already that begins like this one.
+    MultiValuedDuplicateAfterTruncation = -1528;
+    /// The column is encrypted, and there is no key for it.
+    ColumnNoEncryptionKey = -1540;
     /// There is no such record.
     RecordNotFound = -1601;
     /// There is no record being changed.
@@ -407,8 +417,12 @@ jet_errs! {
     KeyNotMade = -1608, "Make one first.";
     /// No record is being changed.
     UpdateNotPrepared = -1609;
+    /// The auto-increment column has no value.
+    AutoIncrementNotSet = -1625;
     /// Too many databases are attached.
     TooManyAttachedDatabases = -1805, "Detach one: an instance has at most six.";
+    /// This cannot be done here.
+    InvalidOperation = -1906;
     /// A snapshot is not allowed now.
     OSSnapshotNotAllowed = -2403;
     /// The file ends before the place that was asked for.

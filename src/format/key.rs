@@ -97,13 +97,14 @@ impl KeyWriter {
             None => vec![NULL],
             Some(value) => self.normalise(segment, value, limit)?,
         };
-        if bytes.len() > limit {
+        // What VarSegMac cuts was meant to be cut.
+        if bytes.len() > limit && limit == room {
             if self.rules.refuse_truncation {
                 return Err(error("key is longer than the index allows"));
             }
-            bytes.truncate(limit);
             self.is_cut = true;
         }
+        bytes.truncate(limit);
         if segment.descending {
             bytes.iter_mut().for_each(|byte| *byte = !*byte);
         }
@@ -111,7 +112,12 @@ impl KeyWriter {
         Ok(())
     }
 
-    /// Whether a segment did not fit.
+    /// The bytes so far.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Whether the key did not fit; what VarSegMac cuts does not count.
     pub fn is_cut(&self) -> bool {
         self.is_cut
     }
@@ -124,9 +130,7 @@ impl KeyWriter {
     /// Prefix and data of a value; longer than `limit` if it does not fit.
     fn normalise(&self, segment: KeySegment, value: &[u8], limit: usize) -> Result<Vec<u8>, FormatError> {
         match segment.kind {
-            ColumnType::Text | ColumnType::LongText if segment.code_page == UNICODE => {
-                Err(error("Unicode text has no key without Windows' sort keys"))
-            }
+            _ if segment.is_unicode() => Err(error("Unicode text has no key without Windows' sort keys")),
             _ if value.is_empty() && segment.is_variable_length() => Ok(vec![ZERO_LENGTH]),
             ColumnType::Text | ColumnType::LongText => Ok(text(value, limit)),
             ColumnType::Binary if segment.is_fixed => Ok([&[VALUE], value].concat()),
@@ -137,6 +141,11 @@ impl KeyWriter {
 }
 
 impl KeySegment {
+    /// Whether its values are Unicode text, whose keys only Windows can make.
+    pub fn is_unicode(self) -> bool {
+        self.kind.is_text() && self.code_page == UNICODE
+    }
+
     fn is_variable_length(self) -> bool {
         self.kind.fixed_len().is_none() && !self.is_fixed
     }

@@ -5,8 +5,8 @@ use super::record_column::{ReadLongValue, RecordColumn, plain};
 use super::schema::IndexSchema;
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{
-    CODE_PAGE_UNICODE, ColumnClass, ColumnFlags, ColumnType, IndexFlags, KeyRules, KeySegment, KeyWriter,
-    Record, SegmentEntry, SegmentFlags, TupleLimits,
+    ColumnClass, ColumnFlags, ColumnId, ColumnType, IndexFlags, KeyRules, KeySegment, KeyWriter, Record,
+    SegmentEntry, SegmentFlags, TupleLimits,
 };
 use std::borrow::Cow;
 
@@ -63,6 +63,8 @@ pub(crate) struct IndexKeys {
     conditions: Vec<(RecordColumn, bool)>,
     tuples: Option<TupleLimits>,
     pub(crate) comparison: Comparison,
+    /// Whether what the index refuses is an error.
+    refuses: bool,
 }
 
 /// The values of each segment; none for NULL.
@@ -99,9 +101,7 @@ impl IndexKeys {
             segments.push(segment_of(find(segment)?, segment)?);
         }
         mark_multi(&mut segments, entry.flags);
-        let is_unicode =
-            |segment: &Segment| segment.key.kind.is_text() && segment.key.code_page == CODE_PAGE_UNICODE;
-        let comparison = match segments.iter().any(is_unicode) {
+        let comparison = match segments.iter().any(|segment| segment.key.is_unicode()) {
             false => Comparison::Keys,
             true if entry.tuple_limits.is_some() || segments.iter().any(|segment| segment.is_multi) => {
                 Comparison::Existence
@@ -127,6 +127,7 @@ impl IndexKeys {
             segments,
             tuples: entry.tuple_limits,
             comparison,
+            refuses: false,
         })
     }
 
@@ -144,17 +145,7 @@ impl IndexKeys {
                 return Ok(Vec::new());
             }
         }
-        let most = self.bytes_needed();
-        let mut values: Values<'r> = Vec::new();
-        for segment in &self.segments {
-            let instances = segment.column.instances(record)?;
-            let wanted = if segment.is_multi { instances.len() } else { 1 };
-            let plain = instances
-                .iter()
-                .take(wanted)
-                .map(|instance| plain(instance, long_values, most));
-            values.push(plain.collect::<JetResult<_>>()?);
-        }
+        let values = self.values(record, long_values)?;
         let mut keys = Vec::new();
         for places in self.combinations(&values)? {
             if !self.add_keys(&values, &places, &mut keys)? {
@@ -164,6 +155,55 @@ impl IndexKeys {
         keys.sort_unstable();
         keys.dedup();
         Ok(keys)
+    }
+
+    /// The same as the engine needs it: whole keys or none, and what the index refuses is an error of
+    /// [`keys`](Self::keys) and [`primary_key`](Self::primary_key): a NULL segment (`JET_errNullKeyDisallowed`), or a
+    /// key that would be cut (`JET_errKeyTruncated`).
+    ///
+    /// # Errors
+    /// A segment is Unicode text (`JET_errUnicodeNormalizationNotSupported`).
+    pub(crate) fn for_writing(self) -> JetResult<Self> {
+        if self.comparison != Comparison::Keys {
+            return Err(unicode());
+        }
+        Ok(IndexKeys {
+            refuses: true,
+            ..self
+        })
+    }
+
+    /// The key of a record in a primary index, whatever its NULLs.
+    ///
+    /// # Errors
+    /// A value cannot be read, or what [`for_writing`](Self::for_writing) says.
+    pub(crate) fn primary_key<'r>(
+        &'r self,
+        record: &Record<'r>,
+        long_values: Option<ReadLongValue<'_>>,
+    ) -> JetResult<Vec<u8>> {
+        let values = self.values(record, long_values)?;
+        let first = values.iter().map(|values| values.first().map(|value| &**value));
+        self.key(&first.collect::<Vec<_>>()).map(|(key, _)| key)
+    }
+
+    /// The values that keys are made of; of a segment that is not multi-valued only the first.
+    fn values<'r>(
+        &'r self,
+        record: &Record<'r>,
+        long_values: Option<ReadLongValue<'_>>,
+    ) -> JetResult<Values<'r>> {
+        let most = self.bytes_needed();
+        let of_segment = |segment: &'r Segment| -> JetResult<_> {
+            let instances = segment.column.instances(record)?;
+            let wanted = if segment.is_multi { instances.len() } else { 1 };
+            let plain = instances
+                .iter()
+                .take(wanted)
+                .map(|instance| plain(instance, long_values, most));
+            plain.collect()
+        };
+        self.segments.iter().map(of_segment).collect()
     }
 
     /// Bytes at the start of a value on which a key may depend.
@@ -264,8 +304,46 @@ impl IndexKeys {
         } else {
             Nulls::None
         };
+        let is_refused = |flag| self.refuses && self.flags.contains(flag);
+        if nulls != Nulls::None && is_refused(IndexFlags::NO_NULL_SEGMENT) {
+            let what = "the index does not allow NULL in its columns";
+            return Err(JetError::rule(JetErr::NullKeyDisallowed, what));
+        }
+        if writer.is_cut() && is_refused(IndexFlags::DISALLOW_TRUNCATION) {
+            let what = "the index does not allow keys that must be cut";
+            return Err(JetError::rule(JetErr::KeyTruncated, what));
+        }
         Ok((writer.finish(), nulls))
     }
+
+    /// The rules of its keys.
+    pub(super) fn rules(&self) -> KeyRules {
+        self.rules
+    }
+
+    /// Column and key rules of a segment.
+    pub(super) fn segment(&self, index: usize) -> Option<(&RecordColumn, KeySegment)> {
+        let segment = self.segments.get(index)?;
+        Some((&segment.column, segment.key))
+    }
+
+    /// Which parts of the first segment's values have entries, in an index over parts.
+    pub(super) fn tuple_limits(&self) -> Option<TupleLimits> {
+        self.tuples
+    }
+
+    /// Whether a change of this column can change the entries.
+    pub(crate) fn depends_on(&self, id: ColumnId) -> bool {
+        let segments = self.segments.iter().map(|segment| &segment.column);
+        let conditions = self.conditions.iter().map(|(column, _)| column);
+        segments.chain(conditions).any(|column| column.id == id)
+    }
+}
+
+/// Unicode text in a key.
+pub(super) fn unicode() -> JetError {
+    let what = "the order of Unicode text is Windows' own: an index over it cannot be kept here";
+    JetError::rule(JetErr::UnicodeNormalizationNotSupported, what)
 }
 
 fn too_many() -> JetError {

@@ -14,6 +14,7 @@ pub mod bulk_load;
 mod database;
 mod file_lock;
 mod header_update;
+#[allow(dead_code, reason = "the layers above are being built")]
 mod index_key;
 pub(crate) mod instance_names;
 pub mod log_reader;
@@ -26,6 +27,8 @@ mod page_cache;
 pub(crate) mod read_header;
 mod record_column;
 mod schema;
+#[allow(dead_code, reason = "the layers above are being built")]
+mod search_key;
 mod table;
 mod tree;
 
@@ -36,8 +39,13 @@ pub(crate) use index_key::{Comparison, Incomparable, IndexKeys};
 pub(crate) use long_values::{LongValues, plain_chunk};
 pub use overlay::{FoundPage, FrozenOverlay, Overlay, SpillDirectory};
 pub use read_header::{read_checkpoint, read_database_header, read_database_header_page, read_log_header};
+#[allow(unused_imports, reason = "the layers above are being built")]
 pub(crate) use record_column::{ReadLongValue, RecordColumn};
 pub use schema::{ColumnSchema, IndexSchema, Schema, TableSchema};
+#[allow(unused_imports, reason = "the layers above are being built")]
+pub(crate) use search_key::{KeyLimit, SearchKey, padded};
+#[allow(unused_imports, reason = "the layers above are being built")]
+pub(crate) use table::columns;
 pub use table::{Column, Row, Rows, Table};
 pub use tree::{Entry, Scan, Tree};
 

@@ -173,7 +173,7 @@ impl<'d> Table<'d> {
 }
 
 /// Own columns and those of the template, in the order in which records hold them.
-fn columns<'d>(table: &'d TableSchema, template: Option<&'d TableSchema>) -> Vec<Column<'d>> {
+pub(crate) fn columns<'d>(table: &'d TableSchema, template: Option<&'d TableSchema>) -> Vec<Column<'d>> {
     let of =
         |table: &'d TableSchema, derived| table.columns.iter().map(move |schema| Column { schema, derived });
     let mut columns: Vec<_> = template

@@ -9,8 +9,8 @@
 //!
 //! * `census`: every page used once or available once, by whom it was lent to; `space` reads who that is;
 //! * `walk`: the structure of a tree; `catalog`: the catalog and its shadow;
-//! * `table`: what belongs to a table; `records` and `columns`: its records and their values;
-//! * `long_values`: chunks, and counts of references; `indexes`, `index_keys`: entries against records.
+//! * `table`: what belongs to a table; `records`: its records and their values;
+//! * `long_values`: chunks, and counts of references; `indexes`: entries against records.
 //!
 //! Memory is bounded: four bits a page, the extents of one table, and [`Limits`]. Nothing is trusted: a page is followed only once, so
 //! that no damage makes a check run on forever.

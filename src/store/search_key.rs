@@ -1,0 +1,276 @@
+//! Keys to be sought, made column by column as JetMakeKey makes them (database-file.md section 9; limits as
+//! `ErrIsamMakeKey` and `ErrFLDNormalizeSegment` of the engine's public source set them).
+
+use super::index_key::{IndexKeys, unicode};
+use super::record_column::RecordColumn;
+use crate::error::{JetErr, JetError, JetResult};
+use crate::format::{CODE_PAGE_UNICODE, ColumnClass, ColumnType, KeySegment, KeyWriter, TupleLimits};
+use std::borrow::Cow;
+
+/// Above every byte of a key.
+const SENTINEL: u8 = 0xff;
+/// `JET_cbKeyMost`: the longest key of any index.
+const KEY_MOST: usize = 2000;
+/// Bytes of a group of a variable binary, without its marker.
+const GROUP_LEN: usize = 8;
+
+/// Where a key ends before, or behind, all keys that begin like it. After a limit the key is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum KeyLimit {
+    /// It ends with the column's value.
+    #[default]
+    None,
+    /// `JET_bitStrLimit`: behind all that have this value in the column; of variable binary, all that begin with it.
+    String,
+    /// `JET_bitSubStrLimit`: behind all text that begins like the value; no limit in columns of other types.
+    Substring,
+    /// `JET_bitFullColumnStartLimit`: before all that have this value.
+    FullColumnStart,
+    /// `JET_bitFullColumnEndLimit`: behind all that have this value.
+    FullColumnEnd,
+    /// `JET_bitPartialColumnStartLimit`: before all text or variable binary that begins like the value.
+    PartialColumnStart,
+    /// `JET_bitPartialColumnEndLimit`: behind all text or variable binary that begins like the value.
+    PartialColumnEnd,
+}
+
+/// A key that is being made. A new one is what `JET_bitNewKey` begins.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct SearchKey {
+    bytes: Vec<u8>,
+    columns: usize,
+    is_full: bool,
+    has_limit: bool,
+}
+
+impl SearchKey {
+    /// A key of no columns.
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// A key that is normalised already (`JET_bitNormalizedKey`), as a bookmark or another key holds it.
+    ///
+    /// # Errors
+    /// It is longer than any key (`JET_errInvalidParameter`).
+    pub(crate) fn normalised(index: &IndexKeys, key: &[u8]) -> JetResult<Self> {
+        let most = usize::from(index.rules().key_most);
+        if key.len() > KEY_MOST.max(most + 1) {
+            let what = format!("a key of {} bytes is longer than any", key.len());
+            return Err(JetError::rule(JetErr::InvalidParameter, what));
+        }
+        Ok(SearchKey {
+            bytes: key.get(..most + 1).unwrap_or(key).to_vec(),
+            columns: 1,
+            is_full: false,
+            has_limit: key.len() > most,
+        })
+    }
+
+    /// Appends the next column of `index`. `None` is NULL; bytes of length 0 are a value of no bytes
+    /// (`JET_bitKeyDataZeroLength`).
+    ///
+    /// # Errors
+    /// The key is complete (`JET_errKeyIsMade`); the value is not as long as the column's (`JET_errInvalidBufferSize`);
+    /// a partial limit in a column that is neither text nor variable binary (`JET_errInvalidGrbit`); less than an index
+    /// over parts of values holds (`JET_errIndexTuplesKeyTooSmall`); Unicode text
+    /// (`JET_errUnicodeNormalizationNotSupported`).
+    pub(crate) fn column(
+        &mut self,
+        index: &IndexKeys,
+        value: Option<&[u8]>,
+        limit: KeyLimit,
+    ) -> JetResult<&mut Self> {
+        let next = index.segment(self.columns).filter(|_| !self.has_limit);
+        let (column, segment) =
+            next.ok_or_else(|| JetError::rule(JetErr::KeyIsMade, "the key has all its columns"))?;
+        if segment.is_unicode() {
+            return Err(unicode());
+        }
+        let is_partial = matches!(limit, KeyLimit::PartialColumnStart | KeyLimit::PartialColumnEnd);
+        if is_partial && !segment.kind.is_text() && !is_grouped(segment) {
+            let what = format!("column {} has no parts to be sought", column.name);
+            return Err(JetError::rule(JetErr::InvalidGrbit, what));
+        }
+        let value = value.map(|value| checked(column, segment, value)).transpose()?;
+        let value = match index.tuple_limits().filter(|_| self.columns == 0) {
+            Some(limits) => Some(tuple(column, value, limits)?),
+            None => value,
+        };
+        self.push(index, segment, value.as_deref(), limit)?;
+        self.columns += 1;
+        Ok(self)
+    }
+
+    fn push(
+        &mut self,
+        index: &IndexKeys,
+        segment: KeySegment,
+        value: Option<&[u8]>,
+        limit: KeyLimit,
+    ) -> JetResult<()> {
+        let mut rules = index.rules();
+        let room = usize::from(rules.key_most).saturating_sub(self.bytes.len());
+        if self.is_full || room == 0 {
+            return Ok(());
+        }
+        // VarSegMac that does not cut by itself follows the room that is left.
+        if rules.variable_segment_most >= rules.key_most {
+            rules.variable_segment_most = u16::MAX;
+        }
+        rules.key_most = u16::try_from(room).unwrap_or(u16::MAX);
+        rules.refuse_truncation = false;
+        let mut writer = KeyWriter::new(rules);
+        writer.push(segment, value)?;
+        self.is_full = writer.is_cut();
+        let mut made = Made {
+            segment,
+            delimiter: delimiter(segment, value).filter(|&at| at < writer.bytes().len()),
+            room,
+            bytes: writer.finish(),
+        };
+        self.has_limit = made.limit(limit);
+        self.bytes.append(&mut made.bytes);
+        Ok(())
+    }
+
+    /// How many columns it has.
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The key; up to a byte longer than the index's keys where it has a limit.
+    ///
+    /// # Errors
+    /// It has no columns (`JET_errKeyNotMade`).
+    pub(crate) fn bytes(&self) -> JetResult<&[u8]> {
+        if self.columns == 0 {
+            return Err(JetError::rule(JetErr::KeyNotMade, "the key has no columns"));
+        }
+        Ok(&self.bytes)
+    }
+}
+
+/// A segment that a limit is set on.
+struct Made {
+    segment: KeySegment,
+    bytes: Vec<u8>,
+    /// End of the value's own bytes in a segment of groups, where all of them are there.
+    delimiter: Option<usize>,
+    /// Bytes that the segment may have without a limit.
+    room: usize,
+}
+
+impl Made {
+    /// Sets the limit. Whether there is one now.
+    fn limit(&mut self, limit: KeyLimit) -> bool {
+        match limit {
+            KeyLimit::None => return false,
+            KeyLimit::FullColumnStart => {}
+            KeyLimit::FullColumnEnd => self.fill(),
+            KeyLimit::PartialColumnStart if self.segment.kind.is_text() => self.partial_text(false),
+            KeyLimit::PartialColumnEnd if self.segment.kind.is_text() => self.partial_text(true),
+            KeyLimit::PartialColumnStart => self.partial_binary(false),
+            KeyLimit::PartialColumnEnd => self.partial_binary(true),
+            KeyLimit::Substring if self.segment.kind.is_text() => self.partial_text(true),
+            KeyLimit::Substring => return false,
+            KeyLimit::String => self.partial_binary(true),
+        }
+        true
+    }
+
+    /// Fills the key and the byte behind it.
+    fn fill(&mut self) {
+        self.bytes.resize(self.room + 1, SENTINEL);
+    }
+
+    fn partial_text(&mut self, is_end: bool) {
+        if self.bytes.len() >= 2 {
+            let terminator = if self.segment.descending { 0xff } else { 0 };
+            if self.bytes.last() == Some(&terminator) {
+                self.bytes.pop();
+            }
+        }
+        if is_end {
+            self.fill();
+        }
+    }
+
+    fn partial_binary(&mut self, is_end: bool) {
+        match self.delimiter {
+            None if is_end => self.fill(),
+            None => {}
+            Some(end) => {
+                let len = self.bytes.len() + 1;
+                self.bytes.truncate(end);
+                if is_end {
+                    self.bytes.resize(len, SENTINEL);
+                }
+            }
+        }
+    }
+}
+
+/// Binary that keys hold in groups.
+fn is_grouped(segment: KeySegment) -> bool {
+    matches!(segment.kind, ColumnType::Binary | ColumnType::LongBinary) && !segment.is_fixed
+}
+
+/// Where the value's own bytes end in its segment, if that has groups.
+fn delimiter(segment: KeySegment, value: Option<&[u8]>) -> Option<usize> {
+    let len = value.filter(|_| is_grouped(segment))?.len();
+    let last = len.checked_sub(1)?;
+    Some(1 + len + last / GROUP_LEN)
+}
+
+/// The value as the column would hold it.
+fn checked<'v>(column: &RecordColumn, segment: KeySegment, value: &'v [u8]) -> JetResult<Cow<'v, [u8]>> {
+    let is_fixed = column.id.class() == ColumnClass::Fixed;
+    let exact = segment.kind.fixed_len().or(is_fixed.then_some(column.size));
+    match exact {
+        None => Ok(Cow::Borrowed(value)),
+        Some(len) if len == value.len() => Ok(Cow::Borrowed(value)),
+        Some(len) if segment.kind == ColumnType::Text && !value.is_empty() && value.len() < len => {
+            Ok(Cow::Owned(padded(column, value, len)))
+        }
+        Some(len) => {
+            let what = format!(
+                "a value of column {} has {len} bytes, not {}",
+                column.name,
+                value.len()
+            );
+            Err(JetError::rule(JetErr::InvalidBufferSize, what))
+        }
+    }
+}
+
+/// Text of a fixed column, filled up with spaces.
+pub(crate) fn padded(column: &RecordColumn, value: &[u8], len: usize) -> Vec<u8> {
+    let space: &[u8] = if column.code_page == CODE_PAGE_UNICODE {
+        b" \0"
+    } else {
+        b" "
+    };
+    // Every byte is filled by its own place, as the engine does it.
+    let missing = (value.len()..len).filter_map(|at| space.get(at % space.len()));
+    value.iter().chain(missing).copied().collect()
+}
+
+/// What an index over parts of values is searched for.
+fn tuple<'v>(
+    column: &RecordColumn,
+    value: Option<Cow<'v, [u8]>>,
+    limits: TupleLimits,
+) -> JetResult<Cow<'v, [u8]>> {
+    let size = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+    let value = value.filter(|value| value.len() >= size(limits.shortest).max(1));
+    let value = value.ok_or_else(|| {
+        let what = format!(
+            "parts of column {} have at least {} characters",
+            column.name, limits.shortest
+        );
+        JetError::rule(JetErr::IndexTuplesKeyTooSmall, what)
+    })?;
+    let longest = value.get(..size(limits.longest)).map(<[u8]>::to_vec);
+    Ok(longest.map_or(value, Cow::Owned))
+}
