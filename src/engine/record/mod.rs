@@ -24,4 +24,3 @@ pub(crate) use separation::Separation;
 pub(crate) use set::{Operation, Outcome, Place, SetColumn, Unique};
 #[allow(unused_imports, reason = "the layers above are being built")]
 pub(crate) use update::{ColumnValue, RecordUpdate, long_values_of};
-
