@@ -4,6 +4,7 @@
 //! * `state`, `pages`: an attached database: its pages in memory; `shared`: what all sessions share;
 //! * `record`: a record being written;
 //! * `space`: which page belongs to whom;
+//! * `tree`: nodes found, inserted, replaced, deleted;
 //! * `transactions`, `versions`, `bookmark`: who sees what.
 #![expect(dead_code, reason = "the layers above are being built")]
 
@@ -16,4 +17,5 @@ mod shared;
 mod space;
 mod state;
 mod transactions;
+mod tree;
 mod versions;
