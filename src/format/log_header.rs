@@ -81,6 +81,10 @@ impl LogHeader {
     /// Bytes in a file.
     pub const LEN: usize = 4096;
 
+    /// What `efvEngineCurrentDiagnostic`, which only informs, says in logs that are written in place, write after
+    /// write: the last write may be torn, and a segment with a time begins a write.
+    const WRITTEN_IN_PLACE: u32 = u32::from_le_bytes(*b"jtfs");
+
     /// The header of a new log of segments, with everything unset that only the engine knows.
     pub fn new(
         generation: u32,
@@ -154,6 +158,16 @@ impl LogHeader {
         let stored = self.stored_page_size;
         PageSize::from_stored(stored.into())
             .map_err(|_| FormatError::field(Structure::LogHeader, 14, "cbPageSize", stored, "a page size"))
+    }
+
+    /// Says that the log is written in place, write after write: see [`LogScan`](super::LogScan).
+    pub fn set_written_in_place(&mut self) {
+        self.engine_format_version = Self::WRITTEN_IN_PLACE;
+    }
+
+    /// Whether the log is written in place, write after write, so that a crash may tear its last write.
+    pub fn is_written_in_place(&self) -> bool {
+        self.engine_format_version == Self::WRITTEN_IN_PLACE
     }
 
     /// How long the file must be, in bytes; another length is `JET_errLogFileSizeMismatch`.

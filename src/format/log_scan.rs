@@ -4,13 +4,19 @@
 //! ```text
 //! a sound log    valid … valid   empty … empty        empty: shadow, zero, or of an older generation
 //! a torn tail    valid … damaged shadow empty …       the shadow replaces the damaged one
+//! a torn write   valid … any … any empty …            only in logs that say so
 //! ```
+//!
+//! A log whose header says that it is [written in place](LogHeader::is_written_in_place) has no shadows. Each of its
+//! writes begins behind what is durable, where nothing was before; its first segment has a time, and those after it
+//! have none. So a segment with a time tells that everything before it was durable, and damage there is damage. Where
+//! no such segment follows, the last write was torn, and nobody has been told that it was durable: the log ends there.
 //!
 //! The caller gives the slots in order, and may take the records of those that are valid as they pass.
 
 use super::error::FormatError;
 use super::log_header::LogHeader;
-use super::log_segment::{Slot, SlotContent, is_shadow_of, segment_sum};
+use super::log_segment::{SegmentHeader, Slot, SlotContent, is_shadow_of, segment_sum};
 use super::primitive::LogPosition;
 use std::fmt;
 
@@ -26,6 +32,10 @@ pub struct LogScan {
     seen_empty: bool,
     /// A damaged slot before any empty one, until the next slot tells whether it is a torn tail.
     pending: Option<(u16, SlotContent)>,
+    /// The log is written in place, and nothing yet says that what is in `left` was durable.
+    may_be_torn: bool,
+    /// What a torn write left, or damage.
+    left: Vec<LogDamage>,
 }
 
 /// What a scan found.
@@ -39,6 +49,8 @@ pub struct LogVerdict {
     pub valid: u16,
     /// The damaged last segment whose shadow, in the next slot, is whole.
     pub torn: Option<u16>,
+    /// The first segment that a torn write left out, or damaged, in a log that is written in place: the end of the log.
+    pub torn_write: Option<u16>,
     /// Slots with one wrong bit, and the bit.
     pub repaired: Vec<(u16, u32)>,
     /// Slots that no recovery can pass.
@@ -96,6 +108,8 @@ impl LogScan {
             },
             seen_empty: false,
             pending: None,
+            may_be_torn: header.is_written_in_place(),
+            left: Vec::new(),
         }
     }
 
@@ -128,6 +142,9 @@ impl LogScan {
         if self.next < self.last {
             self.damage(self.next, LogDamageKind::Missing);
         }
+        if !self.left.is_empty() {
+            self.verdict.torn_write = Some(self.verdict.end.sector);
+        }
         self.verdict
     }
 
@@ -137,7 +154,9 @@ impl LogScan {
         }
         match judged.content {
             _ if judged.is_empty() => self.seen_empty = true,
-            SlotContent::Valid if self.seen_empty => self.damage(slot, LogDamageKind::ValidAfterEmpty),
+            SlotContent::Valid if self.seen_empty || !self.left.is_empty() => {
+                self.after_gap(slot, segment);
+            }
             SlotContent::Valid if judged.wrong_bit.is_none() => self.count(slot, segment),
             SlotContent::Valid => {
                 let mut segment = segment.to_vec();
@@ -148,6 +167,16 @@ impl LogScan {
             _ if self.seen_empty => self.damage(slot, LogDamageKind::DamagedAfterEmpty),
             content => self.pending = Some((slot, content)),
         }
+    }
+
+    /// A segment behind one that is not there. Does it tell that the one before should be?
+    fn after_gap(&mut self, slot: u16, segment: &[u8]) {
+        let begins_write = SegmentHeader::read(segment).is_ok_and(|header| header.start_time.is_set());
+        if begins_write {
+            self.may_be_torn = false;
+            self.verdict.damages.append(&mut self.left);
+        }
+        self.damage(slot, LogDamageKind::ValidAfterEmpty);
     }
 
     fn settle_pending(&mut self, next: Option<&[u8]>) {
@@ -173,12 +202,19 @@ impl LogScan {
     }
 
     fn damage(&mut self, slot: u16, kind: LogDamageKind) {
-        self.verdict.damages.push(LogDamage { slot, kind });
+        let is_left =
+            self.may_be_torn && !matches!(kind, LogDamageKind::Misplaced { .. } | LogDamageKind::Missing);
+        let damages = if is_left {
+            &mut self.left
+        } else {
+            &mut self.verdict.damages
+        };
+        damages.push(LogDamage { slot, kind });
     }
 }
 
 impl LogVerdict {
-    /// Whether recovery can replay all of it (a torn tail with its shadow included).
+    /// Whether recovery can replay all of it (a torn tail with its shadow included, without a torn write).
     pub fn is_sound(&self) -> bool {
         self.damages.is_empty()
     }

@@ -88,6 +88,14 @@ pub trait File: Send + Sync + Debug {
     fn set_len(&self, len: u64) -> io::Result<()>;
     /// Makes everything written so far durable, length included.
     fn sync(&self) -> io::Result<()>;
+    /// Makes the bytes written so far durable, and of what the system knows about the file only what is needed to read
+    /// them.
+    ///
+    /// # Errors
+    /// The system's; what was written may be lost, whatever later calls say.
+    fn sync_data(&self) -> io::Result<()> {
+        self.sync()
+    }
     /// Length, time and identity of the open file.
     fn stat(&self) -> io::Result<FileStat>;
     /// Tries to lock the whole file; `false` if somebody else holds a lock that forbids it.

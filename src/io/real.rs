@@ -105,6 +105,10 @@ impl File for RealFile {
         self.0.sync_all()
     }
 
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
     fn stat(&self) -> io::Result<FileStat> {
         stat_of(&self.0.metadata()?)
     }

@@ -135,6 +135,12 @@ fn report_verdict(verdict: &LogVerdict, report: &mut FileReport) {
         let code = JetErr::LogFileCorrupt;
         report.add(damage(offset_of(found.slot), false, code, found.kind.to_string()));
     }
+    if let Some(slot) = verdict.torn_write {
+        let what = "the last write was torn by a crash before it was complete; recovery ends the log here";
+        report
+            .notes
+            .push(format!("offset {:#x}: {what}", offset_of(slot)));
+    }
     if let Some(slot) = verdict.torn {
         let what =
             "the last segment was torn by a crash; its copy in the next slot is good, and recovery uses that";

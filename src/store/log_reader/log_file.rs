@@ -113,10 +113,10 @@ impl LogFile {
         }
     }
 
-    /// Whether the last segment of the file is damaged, and its shadow whole. Such a log must be repaired before
-    /// anything follows (section 3.3).
-    pub fn has_torn_segment(&self) -> bool {
-        self.has_torn_segment
+    /// Whether the last segment of the file is damaged, and its shadow whole, or a torn write left segments behind the
+    /// end. Such a log must be repaired before anything follows (section 3.3).
+    pub fn needs_repair(&self) -> bool {
+        self.has_torn_segment || (self.body == LogBody::Segments && self.ending == Ending::Torn)
     }
 
     /// The whole file, repaired, and the offset after its records; for who appends to it.
@@ -209,6 +209,12 @@ impl LogFile {
             self.segments_checksum = Some(verdict.segments_checksum);
         }
         self.end = self.bytes.len().min(usize::from(end_slot) * SEGMENT_LEN);
+        if verdict.torn_write.is_some() && self.ending == Ending::Complete {
+            self.ending = Ending::Torn;
+            if let Some(left) = self.bytes.get_mut(self.end..) {
+                left.fill(0);
+            }
+        }
     }
 
     fn verify_ranges(&mut self) {

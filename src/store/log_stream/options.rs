@@ -1,7 +1,7 @@
 //! What a live log needs to know, and whom it tells about new generations.
 
-use crate::error::JetResult;
-use crate::format::{AttachList, LogPosition, LogTime};
+use crate::error::{JetErr, JetError, JetResult};
+use crate::format::{AttachList, LogPosition, LogTime, SEGMENT_LEN};
 use crate::io::{Clock, FileSystem};
 use crate::store::log_writer::LogNaming;
 use std::fmt::Debug;
@@ -25,6 +25,21 @@ pub struct LogStreamOptions {
     pub observer: Arc<dyn LogObserver>,
     /// Whether reserve logs are kept, so that an instance can end when the disk is full.
     pub reserve: bool,
+}
+
+impl LogStreamOptions {
+    /// Segments that a log has at least: header, two for records, and the last one, which is never used for records.
+    const LEAST: u64 = 4;
+
+    pub(super) fn check(&self) -> JetResult<()> {
+        let segments = self.file_len / SEGMENT_LEN as u64;
+        let is_whole = self.file_len.is_multiple_of(SEGMENT_LEN as u64);
+        if is_whole && (Self::LEAST..=u64::from(u16::MAX)).contains(&segments) {
+            return Ok(());
+        }
+        let what = format!("logs of {} bytes", self.file_len);
+        Err(JetError::rule(JetErr::InvalidParameter, what))
+    }
 }
 
 /// Takes part in the change of generations.

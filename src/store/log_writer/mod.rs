@@ -12,10 +12,17 @@
 
 mod appender;
 mod naming;
+mod next_header;
+mod packing;
 #[cfg(test)]
 mod tests;
+mod unused;
 mod writes;
 
 pub use appender::LogAppender;
 pub use naming::{LogDigits, LogNaming};
+pub(super) use next_header::{Roll, next_header};
+pub(super) use packing::{Packing, SegmentTimes, seal};
+pub(super) use unused::fill_unused;
 pub use writes::LogWrites;
+pub(super) use writes::{LogFileWrite, archive_log, open_or_create};

@@ -85,6 +85,11 @@ impl LogNaming {
         self.path(&number)
     }
 
+    /// A log that is kept for a full disk; they are numbered from 1.
+    pub fn reserve(&self, number: u32) -> PathBuf {
+        self.directory.join(format!("{}res{number:05X}.jrs", self.base))
+    }
+
     /// Whether `path` has the name of the log that is being written.
     pub fn is_current(&self, path: &Path) -> bool {
         let current = self.current();

@@ -239,7 +239,7 @@ fn a_torn_tail_is_repaired_before_anything_follows() {
         let fs = empty_log();
         write_file(&fs, CURRENT, &file);
         let log = load(&fs, CURRENT);
-        assert!(log.has_torn_segment());
+        assert!(log.needs_repair());
         let mut writer = if in_next {
             LogAppender::in_next_generation(&log, naming(), time(1)).unwrap()
         } else {
@@ -251,7 +251,7 @@ fn a_torn_tail_is_repaired_before_anything_follows() {
         assert!(
             places(&fs)
                 .iter()
-                .all(|place| !load(&fs, place.path.to_str().unwrap()).has_torn_segment())
+                .all(|place| !load(&fs, place.path.to_str().unwrap()).needs_repair())
         );
     }
 }

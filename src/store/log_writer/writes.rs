@@ -1,8 +1,10 @@
 //! Logs on their way to the disk (log-and-recovery.md section 1.3).
 
+use super::naming::LogNaming;
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::LogTime;
 use crate::io::{File, FileSystem, OpenMode};
+use crate::store::log_reader::LogFile;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +17,7 @@ pub struct LogWrites {
 
 /// One generation: its whole file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LogFileWrite {
+pub(in crate::store) struct LogFileWrite {
     /// Where its contents become durable first.
     pub(super) temporary: PathBuf,
     /// Its name.
@@ -77,7 +79,25 @@ impl LogWrites {
 }
 
 impl LogFileWrite {
-    fn write(&self, fs: &dyn FileSystem) -> JetResult<()> {
+    /// A log whose last write was torn, without what that left of it.
+    pub(super) fn repairing(log: &LogFile, naming: &LogNaming) -> JetResult<LogFileWrite> {
+        let (file, _) = log.image()?;
+        Ok(Self::replacing(log, naming, file.to_vec()))
+    }
+
+    /// A log whose file becomes `bytes`.
+    pub(in crate::store) fn replacing(log: &LogFile, naming: &LogNaming, bytes: Vec<u8>) -> LogFileWrite {
+        LogFileWrite {
+            temporary: naming.temporary(),
+            path: log.path().to_path_buf(),
+            archive: None,
+            generation: log.header().generation,
+            create_time: log.header().create_time,
+            bytes,
+        }
+    }
+
+    pub(in crate::store) fn write(&self, fs: &dyn FileSystem) -> JetResult<()> {
         // Links to a log stay links.
         let path = match fs.canonicalize(&self.path) {
             Ok(path) if self.archive.is_none() => path,
@@ -114,14 +134,14 @@ impl LogFileWrite {
     }
 }
 
-fn open_or_create(fs: &dyn FileSystem, path: &Path) -> io::Result<Arc<dyn File>> {
+pub(in crate::store) fn open_or_create(fs: &dyn FileSystem, path: &Path) -> io::Result<Arc<dyn File>> {
     match fs.open(path, OpenMode::ReadWrite) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => fs.open(path, OpenMode::CreateNew),
         other => other,
     }
 }
 
-fn archive_log(fs: &dyn FileSystem, path: &Path, archive: &Path) -> JetResult<()> {
+pub(in crate::store) fn archive_log(fs: &dyn FileSystem, path: &Path, archive: &Path) -> JetResult<()> {
     if fs.stat(archive).is_ok() {
         let what = "this log is in the way of the one that is closed";
         return Err(JetError::rule(JetErr::FileAlreadyExists, what).in_file(archive));
