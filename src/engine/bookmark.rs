@@ -51,6 +51,17 @@ impl TreeId {
         }
     }
 
+    /// The tree whose space this space tree says; another tree itself.
+    pub(crate) fn owner(self) -> TreeId {
+        let kind = self.kind.difference(PageFlags::SPACE_TREE);
+        TreeId {
+            root: self.fdp,
+            is_unique: !kind.contains(PageFlags::NON_UNIQUE_KEYS),
+            kind,
+            ..self
+        }
+    }
+
     /// Whether it says the space of another tree.
     pub(crate) fn is_space_tree(&self) -> bool {
         self.kind.contains(PageFlags::SPACE_TREE)

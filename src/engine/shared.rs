@@ -8,10 +8,12 @@ use crate::io::{Clock, FileSystem};
 use crate::store::log_stream::LogStream;
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// The distance between two `rceid`s.
 const RCEID_STEP: u32 = 2;
+/// 256 pages of 4 KiB.
+const EXTENSION_BYTES: usize = 1 << 20;
 
 /// What the sessions and the background work of an instance share.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub(crate) struct Shared {
     pub(crate) log: LogStream,
     pub(crate) transactions: Transactions,
     pub(crate) budget: Arc<CacheBudget>,
+    /// Bytes by which a database file grows at least (`JET_paramDbExtensionSize`, which counts pages).
+    pub(crate) extension_bytes: AtomicUsize,
     databases: RwLock<Vec<Arc<AttachedDatabase>>>,
     next_rceid: AtomicU32,
     /// Why nothing works any more.
@@ -48,6 +52,7 @@ impl Shared {
             log,
             transactions: Transactions::new(),
             budget: Arc::new(budget),
+            extension_bytes: AtomicUsize::new(EXTENSION_BYTES),
             databases: RwLock::new(Vec::new()),
             next_rceid: AtomicU32::new(1),
             failure: Mutex::new(None),

@@ -41,6 +41,10 @@ macro_rules! jet_errs {
 jet_errs! {
     /// An internal rule was broken: a defect of jetfs.
     InternalError = -107, "This is a defect of jetfs: please report it with the log.";
+    /// The available extents of a tree contradict its owned ones, or each other.
+    SPAvailExtCorrupted = -341, "Check the database with `jetfs verify --deep`; restore it, or copy its rows into a new one.";
+    /// The owned extents of a tree are damaged.
+    SPOwnExtCorrupted = -343, "Check the database with `jetfs verify --deep`; restore it, or copy its rows into a new one.";
     /// A log file is damaged.
     LogFileCorrupt = -501, "Take the log from another copy; recovery cannot pass a damaged log.";
     /// A backup of this instance is running.

@@ -161,6 +161,16 @@ impl SplitBuffer {
     /// Bytes in a page.
     pub const LEN: usize = 16;
 
+    /// The 16 bytes.
+    pub fn to_bytes(self) -> [u8; Self::LEN] {
+        let mut bytes = [0; Self::LEN];
+        for (at, reserve) in self.reserves.iter().enumerate() {
+            put(&mut bytes, 8 * at, &reserve.last.to_le_bytes());
+            put(&mut bytes, 8 * at + 4, &reserve.count.to_le_bytes());
+        }
+        bytes
+    }
+
     /// Reads tag 0; an empty one (databases upgraded from older engines) has no reserves.
     pub fn read(external_header: &[u8]) -> Result<Self, FormatError> {
         if external_header.is_empty() {

@@ -86,6 +86,14 @@ pub trait File: Send + Sync + Debug {
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize>;
     /// Cuts or extends (with zeros) the file.
     fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Extends the file to `len` bytes (with zeros), where the system can promise it with room on the disk for all of
+    /// them.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::StorageFull`] where there is no such room; the file is as long as before.
+    fn grow(&self, len: u64) -> io::Result<()> {
+        self.set_len(len)
+    }
     /// Makes everything written so far durable, length included.
     fn sync(&self) -> io::Result<()>;
     /// Makes the bytes written so far durable, and of what the system knows about the file only what is needed to read

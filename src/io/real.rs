@@ -2,7 +2,7 @@
 
 use super::{Clock, DirEntry, File, FileKind, FileStat, FileSystem, LockKind, OpenMode};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, copy_file_range, fcntl};
+use nix::fcntl::{FallocateFlags, FcntlArg, copy_file_range, fallocate, fcntl};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -99,6 +99,26 @@ impl File for RealFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.0.set_len(len)
+    }
+
+    fn grow(&self, len: u64) -> io::Result<()> {
+        let old = self.0.metadata()?.len();
+        let added = len.saturating_sub(old);
+        let (Ok(offset), Ok(more)) = (i64::try_from(old), i64::try_from(added)) else {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        };
+        if more == 0 {
+            return Ok(());
+        }
+        match fallocate(&self.0, FallocateFlags::empty(), offset, more) {
+            Ok(()) => Ok(()),
+            Err(Errno::EOPNOTSUPP | Errno::ENOSYS) => self.0.set_len(len),
+            Err(error) => {
+                // What was given is given back.
+                self.0.set_len(old)?;
+                Err(error.into())
+            }
+        }
     }
 
     fn sync(&self) -> io::Result<()> {
