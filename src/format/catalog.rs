@@ -40,6 +40,7 @@ pub(crate) mod catalog_column {
     pub(crate) const SPACE_USAGE: ColumnId = ColumnId(5);
     pub(crate) const FLAGS: ColumnId = ColumnId(6);
     pub(crate) const PAGES_OR_LOCALE: ColumnId = ColumnId(7);
+    pub(crate) const ROOT_FLAG: ColumnId = ColumnId(8);
     pub(crate) const RECORD_OFFSET: ColumnId = ColumnId(9);
     pub(crate) const LC_MAP_FLAGS: ColumnId = ColumnId(10);
     pub(crate) const KEY_MOST: ColumnId = ColumnId(11);

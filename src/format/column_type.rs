@@ -84,22 +84,26 @@ impl ColumnType {
 
     /// Bytes of every value, `None` where values differ in length.
     pub const fn fixed_len(self) -> Option<usize> {
+        match self.longest() {
+            0 | 255 => None,
+            len => Some(len as usize),
+        }
+    }
+
+    /// Bytes of the longest value if nothing else was said: exact, 255, or 0 for no limit.
+    pub const fn longest(self) -> u32 {
         match self {
-            ColumnType::Bit | ColumnType::UnsignedByte => Some(1),
-            ColumnType::Short | ColumnType::UnsignedShort => Some(2),
-            ColumnType::Long | ColumnType::IeeeSingle | ColumnType::UnsignedLong => Some(4),
+            ColumnType::Bit | ColumnType::UnsignedByte => 1,
+            ColumnType::Short | ColumnType::UnsignedShort => 2,
+            ColumnType::Long | ColumnType::IeeeSingle | ColumnType::UnsignedLong => 4,
             ColumnType::Currency
             | ColumnType::IeeeDouble
             | ColumnType::DateTime
             | ColumnType::LongLong
-            | ColumnType::UnsignedLongLong => Some(8),
-            ColumnType::Guid => Some(16),
-            ColumnType::Nil
-            | ColumnType::Binary
-            | ColumnType::Text
-            | ColumnType::LongBinary
-            | ColumnType::LongText
-            | ColumnType::Slv => None,
+            | ColumnType::UnsignedLongLong => 8,
+            ColumnType::Guid => 16,
+            ColumnType::Binary | ColumnType::Text => 255,
+            ColumnType::Nil | ColumnType::LongBinary | ColumnType::LongText | ColumnType::Slv => 0,
         }
     }
 

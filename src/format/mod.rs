@@ -53,7 +53,7 @@ pub use catalog::{
     IndexEntry, LongValueEntry, SHADOW_CATALOG_OBJID, SHADOW_CATALOG_ROOT, SegmentEntry, SegmentFlags,
     TableEntry, TupleLimits,
 };
-pub use catalog_writer::{CatalogDetail, CatalogRow, IndexSegment};
+pub use catalog_writer::{LC_MAP_FLAGS, LOCALE_NAME, catalog_key_prefix, catalog_name_key, catalog_root_key};
 pub use checkpoint::{Checkpoint, ChosenCheckpoint};
 pub use column_type::ColumnType;
 pub use compression::{CompressionScheme, decompress};

@@ -64,6 +64,8 @@ bitflags::bitflags! {
         const ALLOW_FIRST_NULL = 0x0004;
         /// A record with any NULL segment has an entry.
         const ALLOW_SOME_NULLS = 0x0008;
+        /// Every record has an entry, whatever is NULL.
+        const ALLOW_ANY_NULLS = 0x000e;
         /// NULL segments are refused.
         const NO_NULL_SEGMENT = 0x0010;
         /// The order of the table itself.

@@ -29,6 +29,7 @@ mod record_column;
 mod schema;
 #[allow(dead_code, reason = "the layers above are being built")]
 mod search_key;
+pub(crate) mod system_catalog;
 mod table;
 mod tree;
 

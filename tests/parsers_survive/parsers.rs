@@ -6,9 +6,10 @@ use crate::{databases, log_files, log_records};
 use jetfs::backup::{BackupMode, JsonName, Manifest, ManifestFile, ManifestKind};
 use jetfs::format::checksum::{header_checksum, stamp_page};
 use jetfs::format::{
-    CatalogDetail, CatalogEntry, CatalogRow, ColumnType, DatabaseHeader, Lid, LongValueKey, LongValueRoot,
-    Node, Page, PageFlags, PageIdentity, PageSize, PageWriter, Record, RootHeader, Signature, SpaceNode,
-    SplitBuffer, Storage, TaggedColumn, Value, VerifiedPage, choose_copy, decompress,
+    CatalogEntry, CatalogObject, ColumnEntry, ColumnFlags, ColumnId, ColumnType, DatabaseHeader, Lid,
+    LongValueKey, LongValueRoot, Node, Page, PageFlags, PageIdentity, PageSize, PageWriter, Record,
+    RootHeader, Signature, SpaceNode, SplitBuffer, Storage, TaggedColumn, Value, VerifiedPage, choose_copy,
+    decompress,
 };
 use jetfs::io::Seeded;
 
@@ -238,7 +239,7 @@ fn own_page(size: PageSize) -> Vec<u8> {
     let mut writer = PageWriter::new(size, &[0; 16]);
     for id in 0..20 {
         let record = own_catalog_row(id).record(size).unwrap();
-        assert!(writer.push_node(&id.to_be_bytes(), &record));
+        assert!(writer.push_node(&u32::from(id).to_be_bytes(), &record));
     }
     let identity = PageIdentity {
         objid: 2,
@@ -248,16 +249,20 @@ fn own_page(size: PageSize) -> Vec<u8> {
     writer.finish(PGNO, identity, 0, 0)
 }
 
-fn own_catalog_row(id: u32) -> CatalogRow {
-    CatalogRow {
-        table: 2,
-        id,
-        column_type_or_root: 12,
-        space_usage: 100,
-        flags: 0,
-        pages_or_locale: 1252,
+fn own_catalog_row(id: u16) -> CatalogEntry {
+    CatalogEntry {
+        objid_table: 2,
         name: "name".to_owned(),
-        detail: CatalogDetail::OtherColumn,
+        object: CatalogObject::Column(ColumnEntry {
+            id: ColumnId(id),
+            kind: Some(ColumnType::LongText),
+            coltyp: 12,
+            size: 100,
+            flags: ColumnFlags::empty(),
+            code_page: 1252,
+            record_offset: None,
+            default: None,
+        }),
     }
 }
 

@@ -3,8 +3,8 @@
 use super::schema::{Cell, ColumnSchema, IndexSchema, Row, SHORT_VALUE_MOST, Storage, TableSchema};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{
-    ColumnFlags, ColumnType, FormatError, IndexFlags, IndexSegment, KeyRules, KeySegment, KeyWriter,
-    PageSize, UNICODE,
+    ColumnFlags, ColumnId, ColumnType, FormatError, IndexFlags, KeyRules, KeySegment, KeyWriter, PageSize,
+    SegmentEntry, SegmentFlags, UNICODE,
 };
 use std::collections::HashSet;
 
@@ -35,7 +35,7 @@ pub(super) struct IndexLayout {
 pub(super) struct SegmentLayout {
     cell: usize,
     key: KeySegment,
-    pub(super) catalog: IndexSegment,
+    pub(super) catalog: SegmentEntry,
 }
 
 /// A checked schema.
@@ -231,9 +231,13 @@ impl SegmentLayout {
                 code_page: schema.code_page,
                 descending,
             },
-            catalog: IndexSegment {
-                column: column.id,
-                descending,
+            catalog: SegmentEntry {
+                column: ColumnId(column.id),
+                flags: if descending {
+                    SegmentFlags::DESCENDING
+                } else {
+                    SegmentFlags::empty()
+                },
             },
         })
     }

@@ -21,14 +21,14 @@ mod user_catalog;
 pub use schema::{Cell, ColumnSchema, IndexSchema, Row, Storage, TableSchema};
 
 use crate::error::{JetErr, JetError, JetResult};
-use crate::format::{CatalogRow, DatabaseHeader, DbState, LogPosition, LogTime, PageSize, Signature};
+use crate::format::{CatalogEntry, DatabaseHeader, DbState, LogPosition, LogTime, PageSize, Signature};
 use crate::io::{FileSystem, OpenMode};
+use crate::store::system_catalog::Object;
 use layout::TableLayout;
 use page_file::PageFile;
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use system_tables::Object;
 use table::TableLoad;
 
 /// Database time of every page that is written.
@@ -69,7 +69,7 @@ pub struct BulkLoad<'a> {
     options: BulkLoadOptions,
     file: PageFile,
     next_objid: u32,
-    catalog: Vec<CatalogRow>,
+    catalog: Vec<CatalogEntry>,
     objects: Vec<Object>,
     names: HashSet<String>,
     rows: Vec<(String, u64)>,

@@ -3,46 +3,50 @@
 use super::layout::{ColumnLayout, IndexLayout, TableLayout};
 use super::page_file::TreeIdentity;
 use super::schema::Storage;
-use super::system_tables::{Object, ObjectKind};
 use super::table::TableTrees;
-use crate::format::{CatalogDetail, CatalogRow};
-
-/// Density of tables and indexes, in percent.
-const DENSITY: u32 = 80;
-/// Density of long value trees.
-const LONG_VALUE_DENSITY: u32 = 100;
+use crate::format::{
+    CatalogEntry, CatalogObject, ColumnEntry, ColumnId, IndexEntry, LC_MAP_FLAGS, LOCALE_NAME,
+    LongValueEntry, TableEntry, TableFlags,
+};
+use crate::store::system_catalog::{DENSITY, Object, ObjectKind};
 
 /// Table, columns, indexes, long value tree.
-pub(super) fn catalog_of(layout: &TableLayout, trees: &TableTrees) -> Vec<CatalogRow> {
-    let table = trees.table.objid;
-    let entry = |tree: TreeIdentity, name: &str, detail| CatalogRow {
-        table,
-        id: tree.objid,
-        column_type_or_root: tree.root,
-        space_usage: DENSITY,
-        flags: 0,
-        pages_or_locale: 0,
+pub(super) fn catalog_of(layout: &TableLayout, trees: &TableTrees) -> Vec<CatalogEntry> {
+    let entry = |name: &str, object| CatalogEntry {
+        objid_table: trees.table.objid,
         name: name.into(),
-        detail,
+        object,
     };
-    let mut rows = vec![CatalogRow {
-        pages_or_locale: trees.pages,
-        ..entry(trees.table, &layout.name, CatalogDetail::Table)
-    }];
-    rows.extend(layout.columns.iter().map(|column| column_entry(table, column)));
-    let indexes = layout.secondary.iter().zip(&trees.secondary);
-    for (index, &tree) in indexes.chain([(&layout.primary, &trees.table)]) {
-        rows.push(CatalogRow {
-            flags: index.schema.flags.bits(),
-            ..entry(tree, &index.schema.name, index_detail(index))
-        });
-    }
-    rows.extend(trees.long_values.map(|tree| CatalogRow {
-        space_usage: LONG_VALUE_DENSITY,
-        pages_or_locale: 1,
-        ..entry(tree, "LV", CatalogDetail::LongValue)
+    let table = TableEntry {
+        pgno_fdp: trees.table.root,
+        flags: TableFlags::empty(),
+        pages: trees.pages,
+        density: DENSITY,
+        long_value_chunk: None,
+        template: None,
+    };
+    let mut entries = vec![entry(&layout.name, CatalogObject::Table(table))];
+    entries.extend(layout.columns.iter().map(|column| {
+        let object = CatalogObject::Column(column_entry(column));
+        entry(&column.schema.name, object)
     }));
-    rows
+    let indexes = layout.secondary.iter().zip(&trees.secondary);
+    entries.extend(
+        indexes
+            .chain([(&layout.primary, &trees.table)])
+            .map(|(index, tree)| {
+                let object = CatalogObject::Index(index_entry(index, *tree));
+                entry(&index.schema.name, object)
+            }),
+    );
+    entries.extend(trees.long_values.map(|tree| {
+        let tree = LongValueEntry {
+            objid: tree.objid,
+            pgno_fdp: tree.root,
+        };
+        entry("LV", CatalogObject::LongValue(tree))
+    }));
+    entries
 }
 
 /// The entries of MSysObjids: a primary index is its table.
@@ -64,30 +68,32 @@ pub(super) fn objects_of(trees: &TableTrees) -> Vec<Object> {
     objects
 }
 
-fn column_entry(table: u32, column: &ColumnLayout) -> CatalogRow {
+fn column_entry(column: &ColumnLayout) -> ColumnEntry {
     let schema = &column.schema;
-    CatalogRow {
-        table,
-        id: u32::from(column.id),
-        column_type_or_root: schema.kind.number(),
-        space_usage: schema.max_len,
-        flags: schema.flags.bits(),
-        pages_or_locale: u32::from(schema.code_page),
-        name: schema.name.clone(),
-        detail: if schema.storage == Storage::Fixed {
-            CatalogDetail::FixedColumn {
-                record_offset: column.record_offset,
-                default: None,
-            }
-        } else {
-            CatalogDetail::OtherColumn
-        },
+    ColumnEntry {
+        id: ColumnId(column.id),
+        kind: Some(schema.kind),
+        coltyp: schema.kind.number(),
+        size: schema.max_len,
+        flags: schema.flags,
+        code_page: schema.code_page,
+        record_offset: (schema.storage == Storage::Fixed).then_some(column.record_offset),
+        default: None,
     }
 }
 
-fn index_detail(index: &IndexLayout) -> CatalogDetail {
-    CatalogDetail::Index {
-        segments: index.segments.iter().map(|segment| segment.catalog).collect(),
+fn index_entry(index: &IndexLayout, tree: TreeIdentity) -> IndexEntry {
+    IndexEntry {
+        objid: tree.objid,
+        pgno_fdp: tree.root,
+        flags: index.schema.flags,
+        density: DENSITY,
         key_most: index.schema.key_most,
+        var_seg_mac: None,
+        lc_map_flags: Some(LC_MAP_FLAGS),
+        locale: Some(LOCALE_NAME.into()),
+        segments: index.segments.iter().map(|segment| segment.catalog).collect(),
+        conditions: Vec::new(),
+        tuple_limits: None,
     }
 }
