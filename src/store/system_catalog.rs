@@ -87,8 +87,11 @@ pub(crate) fn system_objects() -> [Object; 6] {
     ]
 }
 
+/// The key of a record, and the record.
+pub(crate) type KeyAndRecord = (Vec<u8>, Vec<u8>);
+
 /// Keys and records of MSysLocales in a database without Unicode indexes.
-pub(crate) fn locale_records(size: PageSize) -> Result<Vec<(Vec<u8>, Vec<u8>)>, FormatError> {
+pub(crate) fn locale_records(size: PageSize) -> Result<Vec<KeyAndRecord>, FormatError> {
     const RECORDS: [(&str, u8, u32); 7] = [
         (".Schema\\External\\Major", 1, 1),
         (".Schema\\External\\Minor", 1, 0),
