@@ -415,3 +415,6 @@ fn tuples(value: &[u8], limits: TupleLimits) -> impl Iterator<Item = &[u8]> {
         .map(move |rest| rest.get(..longest).unwrap_or(rest))
         .take_while(move |tuple| tuple.len() >= shortest)
 }
+
+#[cfg(test)]
+mod tests;

@@ -274,3 +274,184 @@ fn tuple<'v>(
     let longest = value.get(..size(limits.longest)).map(<[u8]>::to_vec);
     Ok(longest.map_or(value, Cow::Owned))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{ColumnFlags, ColumnId, IndexEntry, IndexFlags, SegmentEntry, SegmentFlags};
+    use crate::store::IndexSchema;
+
+    fn column(id: u16, kind: ColumnType, size: usize) -> RecordColumn {
+        RecordColumn {
+            name: format!("c{id}"),
+            id: ColumnId(id),
+            derived: false,
+            kind: Some(kind),
+            size,
+            offset: 4,
+            code_page: 1252,
+            flags: ColumnFlags::empty(),
+            default: None,
+        }
+    }
+
+    fn index(columns: &[RecordColumn], key_most: u16, descending: bool) -> IndexKeys {
+        let flags = if descending {
+            SegmentFlags::DESCENDING
+        } else {
+            SegmentFlags::default()
+        };
+        let segments = columns.iter().map(|column| SegmentEntry {
+            column: column.id,
+            flags,
+        });
+        let entry = IndexEntry {
+            objid: 9,
+            pgno_fdp: 9,
+            flags: IndexFlags::ALLOW_ALL_NULLS | IndexFlags::ALLOW_FIRST_NULL | IndexFlags::ALLOW_SOME_NULLS,
+            density: 80,
+            key_most,
+            var_seg_mac: None,
+            lc_map_flags: None,
+            locale: None,
+            segments: segments.collect(),
+            conditions: Vec::new(),
+            tuple_limits: None,
+        };
+        let schema = IndexSchema {
+            name: "i".to_owned(),
+            entry,
+        };
+        IndexKeys::new(&schema, columns).unwrap()
+    }
+
+    fn key(index: &IndexKeys, values: &[&[u8]], limit: KeyLimit) -> JetResult<Vec<u8>> {
+        let mut key = SearchKey::new();
+        for (place, value) in values.iter().enumerate() {
+            let limit = if place + 1 == values.len() {
+                limit
+            } else {
+                KeyLimit::None
+            };
+            key.column(index, Some(value), limit)?;
+        }
+        key.bytes().map(<[u8]>::to_vec)
+    }
+
+    fn filled(start: &[u8], len: usize) -> Vec<u8> {
+        let mut bytes = start.to_vec();
+        bytes.resize(len, 0xff);
+        bytes
+    }
+
+    #[test]
+    fn text_ends_before_or_behind_all_that_begins_like_it() {
+        let text = index(&[column(128, ColumnType::Text, 255)], 12, false);
+        let of = |limit| key(&text, &[b"ab"], limit).unwrap();
+        assert_eq!(of(KeyLimit::None), b"\x7fAB\0");
+        assert_eq!(of(KeyLimit::Substring), filled(b"\x7fAB", 13));
+        assert_eq!(of(KeyLimit::PartialColumnEnd), filled(b"\x7fAB", 13));
+        assert_eq!(of(KeyLimit::PartialColumnStart), b"\x7fAB");
+        assert_eq!(of(KeyLimit::FullColumnStart), b"\x7fAB\0");
+        assert_eq!(of(KeyLimit::FullColumnEnd), filled(b"\x7fAB\0", 13));
+        assert_eq!(of(KeyLimit::String), filled(b"\x7fAB\0", 13));
+        let down = index(&[column(128, ColumnType::Text, 255)], 12, true);
+        assert_eq!(
+            key(&down, &[b"ab"], KeyLimit::PartialColumnStart).unwrap(),
+            [0x80, !b'A', !b'B']
+        );
+    }
+
+    #[test]
+    fn variable_binary_ends_where_its_bytes_end() {
+        let binary = index(&[column(128, ColumnType::Binary, 255)], 30, false);
+        let of = |value: &[u8], limit| key(&binary, &[value], limit).unwrap();
+        assert_eq!(of(b"ab", KeyLimit::PartialColumnStart), b"\x7fab");
+        // Up to a byte behind the group.
+        assert_eq!(of(b"ab", KeyLimit::PartialColumnEnd), filled(b"\x7fab", 11));
+        assert_eq!(of(b"ab", KeyLimit::String), filled(b"\x7fab", 11));
+        assert_eq!(
+            of(b"01234567", KeyLimit::PartialColumnEnd),
+            filled(b"\x7f01234567", 11)
+        );
+        assert_eq!(
+            of(b"0123456789", KeyLimit::PartialColumnStart),
+            b"\x7f01234567\x0989"
+        );
+        assert_eq!(of(b"ab", KeyLimit::FullColumnEnd).len(), 31);
+        // What was cut has no end of its own.
+        assert_eq!(of(&[1; 40], KeyLimit::PartialColumnEnd).len(), 31);
+        assert_eq!(of(b"", KeyLimit::PartialColumnEnd), filled(b"\x40", 31));
+    }
+
+    #[test]
+    fn a_number_is_whole_or_refused() {
+        let columns = [column(1, ColumnType::Long, 4), column(2, ColumnType::Text, 4)];
+        let numbers = index(&columns, 255, false);
+        let code = |values: &[&[u8]], limit| key(&numbers, values, limit).unwrap_err().code();
+        assert_eq!(code(&[&[1, 2]], KeyLimit::None), JetErr::InvalidBufferSize);
+        assert_eq!(code(&[&[]], KeyLimit::None), JetErr::InvalidBufferSize);
+        assert_eq!(
+            code(&[&[1, 0, 0, 0]], KeyLimit::PartialColumnEnd),
+            JetErr::InvalidGrbit
+        );
+        let one: &[u8] = &[1, 0, 0, 0];
+        assert_eq!(code(&[one, b"abcde"], KeyLimit::None), JetErr::InvalidBufferSize);
+        assert_eq!(code(&[one, b"ab", one], KeyLimit::None), JetErr::KeyIsMade);
+        assert_eq!(code(&[], KeyLimit::None), JetErr::KeyNotMade);
+        // Text of a fixed column is filled up as the column is.
+        assert_eq!(
+            key(&numbers, &[one, b"ab"], KeyLimit::None).unwrap(),
+            b"\x7f\x80\0\0\x01\x7fAB  \0"
+        );
+        assert_eq!(
+            key(&numbers, &[one], KeyLimit::FullColumnEnd).unwrap(),
+            filled(b"\x7f\x80\0\0\x01", 256)
+        );
+        assert_eq!(
+            key(&numbers, &[one], KeyLimit::Substring).unwrap(),
+            b"\x7f\x80\0\0\x01"
+        );
+        let mut limited = SearchKey::new();
+        limited
+            .column(&numbers, Some(one), KeyLimit::FullColumnEnd)
+            .unwrap();
+        let more = limited.column(&numbers, None, KeyLimit::None).unwrap_err();
+        assert_eq!(more.code(), JetErr::KeyIsMade);
+    }
+
+    #[test]
+    fn what_is_behind_the_longest_key_does_not_count() {
+        let columns = [
+            column(128, ColumnType::Text, 255),
+            column(129, ColumnType::Text, 255),
+        ];
+        let text = index(&columns, 6, false);
+        assert_eq!(
+            key(&text, &[b"abc", b"de"], KeyLimit::None).unwrap(),
+            b"\x7fABC\0\x7f"
+        );
+        let cut = key(&text, &[b"abcdefgh", b"de"], KeyLimit::FullColumnEnd).unwrap();
+        assert_eq!(cut, b"\x7fABCDE");
+    }
+
+    #[test]
+    fn a_normalised_key_is_taken_as_it_is() {
+        let numbers = index(&[column(1, ColumnType::Long, 4)], 5, false);
+        let key = SearchKey::normalised(&numbers, &[1, 2, 3]).unwrap();
+        assert_eq!(key.bytes().unwrap(), [1, 2, 3]);
+        let mut cut = SearchKey::normalised(&numbers, &[1; 9]).unwrap();
+        assert_eq!(cut.bytes().unwrap(), [1; 6]);
+        assert!(cut.column(&numbers, None, KeyLimit::None).is_err());
+        assert!(SearchKey::normalised(&numbers, &[1; 2001]).is_err());
+    }
+
+    #[test]
+    fn unicode_text_has_no_key_here() {
+        let mut unicode = column(128, ColumnType::Text, 255);
+        unicode.code_page = CODE_PAGE_UNICODE;
+        let text = index(&[unicode], 255, false);
+        let code = key(&text, &[b"a\0"], KeyLimit::None).unwrap_err().code();
+        assert_eq!(code, JetErr::UnicodeNormalizationNotSupported);
+    }
+}

@@ -8,6 +8,7 @@ mod support;
 
 mod libesedb;
 mod pages;
+mod records;
 mod rows;
 
 use jetfs::format::DbState;

@@ -35,7 +35,15 @@ impl RecordLayout {
         key_most: Option<u16>,
         separate_at: Option<u32>,
     ) -> Self {
-        let mut columns = RecordColumn::all(columns);
+        Self::of(size, RecordColumn::all(columns), key_most, separate_at)
+    }
+
+    pub(super) fn of(
+        size: PageSize,
+        mut columns: Vec<RecordColumn>,
+        key_most: Option<u16>,
+        separate_at: Option<u32>,
+    ) -> Self {
         columns.sort_by_key(|column| (column.id, column.derived));
         let intrinsic = separate_at.filter(|&most| most > 0);
         RecordLayout {

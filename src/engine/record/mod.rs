@@ -24,3 +24,6 @@ pub(crate) use separation::Separation;
 pub(crate) use set::{Operation, Outcome, Place, SetColumn, Unique};
 #[allow(unused_imports, reason = "the layers above are being built")]
 pub(crate) use update::{ColumnValue, RecordUpdate, long_values_of};
+
+#[cfg(test)]
+mod tests;
