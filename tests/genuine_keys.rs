@@ -2,7 +2,7 @@
 //! `types` (files `*.idx`), but those over several values of a column, parts of a value, or a condition.
 #![cfg(test)]
 
-use jetfs::format::{ColumnClass, IndexFlags, KeyRules, KeySegment, KeyWriter, SegmentFlags, Value};
+use jetfs::format::{ColumnClass, IndexFlags, KeyRules, KeySegment, KeyWriter, SegmentFlags};
 use jetfs::io::{FileSystem, OpenMode, RealFileSystem};
 use jetfs::store::{Database, IndexSchema, Row, Schema, Table};
 use std::collections::HashMap;
@@ -94,7 +94,8 @@ fn key_of(table: &Table<'_>, index: &IndexSchema, row: &Row) -> Option<String> {
             .position(|column| column.schema.entry.id == segment.column)
             .unwrap();
         let entry = &table.columns()[at].schema.entry;
-        let bytes = bytes_of(row.values[at].as_ref().unwrap());
+        let stored = row.values[at].as_ref().unwrap().stored();
+        let bytes = stored.first();
         nulls.push(bytes.is_none());
         let key = KeySegment {
             kind: entry.kind.unwrap(),
@@ -103,7 +104,7 @@ fn key_of(table: &Table<'_>, index: &IndexSchema, row: &Row) -> Option<String> {
             descending: segment.flags.contains(SegmentFlags::DESCENDING),
         };
         if !writer.is_cut() {
-            writer.push(key, bytes.as_deref()).unwrap();
+            writer.push(key, bytes.map(|bytes| &**bytes)).unwrap();
         }
     }
     let has_entry = !nulls.contains(&true)
@@ -112,26 +113,4 @@ fn key_of(table: &Table<'_>, index: &IndexSchema, row: &Row) -> Option<String> {
             && (nulls.contains(&false) || flags.contains(IndexFlags::ALLOW_ALL_NULLS));
     let hex = |key: Vec<u8>| key.iter().map(|byte| format!("{byte:02x}")).collect();
     has_entry.then(|| hex(writer.finish()))
-}
-
-/// The bytes that the record stores for a value.
-fn bytes_of(value: &Value) -> Option<Vec<u8>> {
-    Some(match value {
-        Value::Null => return None,
-        Value::Bit(value) => vec![u8::from(*value) * 0xff],
-        Value::UnsignedByte(value) => vec![*value],
-        Value::Short(value) => value.to_le_bytes().to_vec(),
-        Value::Long(value) => value.to_le_bytes().to_vec(),
-        Value::Currency(value) | Value::LongLong(value) => value.to_le_bytes().to_vec(),
-        Value::IeeeSingle(value) => value.to_le_bytes().to_vec(),
-        Value::IeeeDouble(value) => value.to_le_bytes().to_vec(),
-        Value::DateTime(value) => value.bits().to_le_bytes().to_vec(),
-        Value::Binary(bytes) => bytes.clone(),
-        Value::Text(text) => text.bytes.clone(),
-        Value::UnsignedLong(value) => value.to_le_bytes().to_vec(),
-        Value::Guid(guid) => guid.0.to_vec(),
-        Value::UnsignedShort(value) => value.to_le_bytes().to_vec(),
-        Value::UnsignedLongLong(value) => value.to_le_bytes().to_vec(),
-        Value::Multi(values) => return values.first().and_then(bytes_of),
-    })
 }

@@ -23,6 +23,32 @@ impl Text {
             decode_western(&self.bytes)
         }
     }
+
+    /// The text as a column of this code page stores it: 1200, else taken for 1252. `None` if the code page lacks a
+    /// character.
+    pub fn encode(text: &str, code_page: u16) -> Option<Text> {
+        let bytes = if code_page == CODE_PAGE_UNICODE {
+            text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+        } else {
+            text.chars().map(encode_western).collect::<Option<_>>()?
+        };
+        Some(Text { bytes, code_page })
+    }
+}
+
+/// 0x80 to 0x9F of code page 1252; the rest are the first 256 characters of Unicode.
+const UPPER_CONTROLS: [char; 32] = [
+    '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}',
+    '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+];
+
+fn encode_western(character: char) -> Option<u8> {
+    let byte = u8::try_from(u32::from(character)).ok();
+    let special = || {
+        let index = UPPER_CONTROLS.iter().position(|&special| special == character)?;
+        u8::try_from(0x80 + index).ok()
+    };
+    byte.filter(|byte| !(0x80..0xa0).contains(byte)).or_else(special)
 }
 
 fn decode_utf16(bytes: &[u8]) -> String {
@@ -37,11 +63,6 @@ fn decode_utf16(bytes: &[u8]) -> String {
 
 /// Decodes code page 1252. Its five undefined bytes become the control characters of the same number, as in Windows.
 pub fn decode_western(bytes: &[u8]) -> String {
-    /// 0x80 to 0x9F; the rest are the first 256 characters of Unicode.
-    const UPPER_CONTROLS: [char; 32] = [
-        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}',
-        '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
-    ];
     bytes
         .iter()
         .map(|&byte| {
@@ -65,5 +86,17 @@ mod tests {
             code_page: CODE_PAGE_UNICODE,
         };
         assert_eq!(text.decode(), "😀A\u{fffd}\u{fffd}");
+    }
+
+    #[test]
+    fn what_is_encoded_decodes_to_the_same() {
+        for text in ["naïve €™ \u{81}", "ÿ\u{a0}", ""] {
+            for code_page in [CODE_PAGE_UNICODE, CODE_PAGE_WESTERN] {
+                assert_eq!(Text::encode(text, code_page).unwrap().decode(), text);
+            }
+        }
+        assert!(Text::encode("\u{80}", CODE_PAGE_WESTERN).is_none());
+        assert!(Text::encode("😀", CODE_PAGE_WESTERN).is_none());
+        assert_eq!(Text::encode("😀", CODE_PAGE_UNICODE).unwrap().bytes.len(), 4);
     }
 }

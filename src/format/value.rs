@@ -7,6 +7,7 @@ use super::error::{FormatError, Structure};
 use super::guid::Guid;
 use super::text::Text;
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt;
 
 /// A value of a column.
@@ -75,6 +76,52 @@ impl Value {
                 Value::Binary(bytes)
             }
         })
+    }
+
+    /// The bytes that records store: none for NULL, one for each of several values.
+    pub fn stored(&self) -> Vec<Cow<'_, [u8]>> {
+        let number = |bytes: &[u8]| vec![Cow::Owned(bytes.to_vec())];
+        match self {
+            Value::Null => Vec::new(),
+            Value::Bit(value) => number(&[if *value { 0xff } else { 0 }]),
+            Value::UnsignedByte(value) => number(&[*value]),
+            Value::Short(value) => number(&value.to_le_bytes()),
+            Value::Long(value) => number(&value.to_le_bytes()),
+            Value::Currency(value) | Value::LongLong(value) => number(&value.to_le_bytes()),
+            Value::IeeeSingle(value) => number(&value.to_le_bytes()),
+            Value::IeeeDouble(value) => number(&value.to_le_bytes()),
+            Value::DateTime(value) => number(&value.bits().to_le_bytes()),
+            Value::Binary(bytes) => vec![Cow::Borrowed(bytes)],
+            Value::Text(text) => vec![Cow::Borrowed(&text.bytes)],
+            Value::UnsignedLong(value) => number(&value.to_le_bytes()),
+            Value::Guid(value) => number(&value.0),
+            Value::UnsignedShort(value) => number(&value.to_le_bytes()),
+            Value::UnsignedLongLong(value) => number(&value.to_le_bytes()),
+            Value::Multi(values) => values.iter().flat_map(Value::stored).collect(),
+        }
+    }
+
+    /// Whether a column of type `kind` can hold it; the code page of text must be `code_page`. NULL fits every column.
+    pub fn fits(&self, kind: ColumnType, code_page: u16) -> bool {
+        match self {
+            Value::Null => true,
+            Value::Binary(_) => matches!(kind, ColumnType::Binary | ColumnType::LongBinary),
+            Value::Text(text) => kind.is_text() && text.code_page == code_page,
+            Value::Multi(values) => values.iter().all(|value| value.fits(kind, code_page)),
+            Value::Bit(_) => kind == ColumnType::Bit,
+            Value::UnsignedByte(_) => kind == ColumnType::UnsignedByte,
+            Value::Short(_) => kind == ColumnType::Short,
+            Value::Long(_) => kind == ColumnType::Long,
+            Value::Currency(_) => kind == ColumnType::Currency,
+            Value::IeeeSingle(_) => kind == ColumnType::IeeeSingle,
+            Value::IeeeDouble(_) => kind == ColumnType::IeeeDouble,
+            Value::DateTime(_) => kind == ColumnType::DateTime,
+            Value::UnsignedLong(_) => kind == ColumnType::UnsignedLong,
+            Value::LongLong(_) => kind == ColumnType::LongLong,
+            Value::Guid(_) => kind == ColumnType::Guid,
+            Value::UnsignedShort(_) => kind == ColumnType::UnsignedShort,
+            Value::UnsignedLongLong(_) => kind == ColumnType::UnsignedLongLong,
+        }
     }
 
     /// Whether there is no value.
@@ -169,6 +216,22 @@ mod tests {
         let values = Value::Multi(vec![Value::Long(-1), read(ColumnType::Binary, &[0, 255])]);
         assert_eq!(values.to_string(), "[-1, 0x00ff]");
         assert_eq!(serde_json::to_string(&values).unwrap(), "[-1,\"00ff\"]");
+    }
+
+    #[test]
+    fn what_is_stored_reads_as_the_same_value() {
+        for kind in ColumnType::ALL {
+            let bytes = vec![0xff; kind.fixed_len().unwrap_or(5)];
+            let value = read(kind, &bytes);
+            assert_eq!(value.stored(), [bytes]);
+            let is_obsolete = matches!(kind, ColumnType::Nil | ColumnType::Slv);
+            assert_eq!(value.fits(kind, 1252), !is_obsolete, "{kind}");
+            assert!(!value.fits(kind, 1200) || kind.fixed_len().is_some() || !kind.is_text());
+        }
+        assert!(Value::Null.stored().is_empty());
+        assert!(Value::Null.fits(ColumnType::Guid, 0));
+        let both = Value::Multi(vec![Value::Short(1), Value::Short(-1)]);
+        assert_eq!(both.stored(), [vec![1, 0], vec![0xff, 0xff]]);
     }
 
     #[test]
