@@ -13,14 +13,14 @@ use super::shared::Shared;
 use super::state::{AttachedDatabase, DatabaseState};
 use super::versions::{Operation, Version};
 use crate::error::JetResult;
-use crate::format::PageBuffer;
 use crate::format::log_record::{
     ConvertFdp, CreateMultipleExtentFdp, CreateSingleExtentFdp, DBTIME_NIL, LogRecord, MacroBoundary, Merge,
-    NodeOperation, OperationFlags, PageOperation, Split,
+    NodeOperation, OperationFlags, PageOperation, Split, Undo,
 };
+use crate::format::{FormatError, PageBuffer};
 use crate::recovery::{
-    Decision, PageChange, RedoPages, apply_convert_fdp, apply_create_multiple_extent,
-    apply_create_single_extent, apply_merge, apply_node, apply_split,
+    Decision, PageChange, RedoPages, Undoing, apply_convert_fdp, apply_create_multiple_extent,
+    apply_create_single_extent, apply_merge, apply_node, apply_split, undo_node,
 };
 use crate::store::log_stream::Appended;
 
@@ -60,10 +60,22 @@ impl Change<'_> {
         change: NodeChange,
         make: impl FnOnce(NodeOperation) -> LogRecord<'r>,
     ) -> JetResult<()> {
+        self.node_with(change, |page, operation| {
+            let record = make(operation);
+            apply_node(page, &record)?;
+            Ok(record)
+        })
+    }
+
+    fn node_with<'r>(
+        &mut self,
+        change: NodeChange,
+        apply: impl FnOnce(&mut PageBuffer, NodeOperation) -> Result<LogRecord<'r>, FormatError>,
+    ) -> JetResult<()> {
         self.begin()?;
         self.database.load(self.state, change.pgno)?;
         let dbtime = self.state.next_dbtime();
-        let result = self.apply_node(change, dbtime, make);
+        let result = self.apply_and_log(change, dbtime, apply);
         let appended = self.stop_on_error(result, change.pgno)?;
         self.state
             .pages
@@ -71,15 +83,15 @@ impl Change<'_> {
         Ok(())
     }
 
-    fn apply_node<'r>(
+    fn apply_and_log<'r>(
         &mut self,
         change: NodeChange,
         dbtime: u64,
-        make: impl FnOnce(NodeOperation) -> LogRecord<'r>,
+        apply: impl FnOnce(&mut PageBuffer, NodeOperation) -> Result<LogRecord<'r>, FormatError>,
     ) -> JetResult<Appended> {
         let page = self.state.pages.change(change.pgno)?;
         let operation = self.transaction.page_operation(self.database.dbid, change.pgno);
-        let record = make(NodeOperation {
+        let operation = NodeOperation {
             page: PageOperation {
                 dbtime,
                 dbtime_before: page.dbtime(),
@@ -90,8 +102,8 @@ impl Change<'_> {
             rceid: change.rceid,
             page_fdp: change.tree.fdp,
             objid: change.tree.objid,
-        });
-        apply_node(page, &record)?;
+        };
+        let record = apply(page, operation)?;
         self.shared.log.append(&[record])
     }
 
@@ -167,6 +179,23 @@ impl Change<'_> {
     pub(crate) fn merge(&mut self, dbtime: u64, levels: &[Merge<'_>]) -> JetResult<()> {
         let records = levels.iter().copied().map(LogRecord::Merge).collect();
         self.macro_of(dbtime, records, |pages| apply_merge(pages, levels))
+    }
+
+    /// Takes back one operation on a node. `make` makes the record of an operation whose dbtimes are set.
+    ///
+    /// # Errors
+    /// As [`node`](Self::node).
+    pub(crate) fn undo<'r>(
+        &mut self,
+        change: NodeChange,
+        undoing: Undoing<'_>,
+        make: impl FnOnce(NodeOperation) -> Undo<'r>,
+    ) -> JetResult<()> {
+        self.node_with(change, |page, operation| {
+            undo_node(page, change.line.into(), undoing)?;
+            page.dirty(operation.page.dbtime);
+            Ok(LogRecord::Undo(make(operation)))
+        })
     }
 
     /// Makes the root of a tree of a single extent.

@@ -44,6 +44,32 @@ pub fn decode_before_image(
     PageBuffer::from_image(bytes.into_owned(), size, pgno)
 }
 
+/// The image of a page that has its new dbtime already: without its gap, if it has one.
+///
+/// # Errors
+/// The page's header contradicts itself.
+pub fn encode_before_image(page: &PageBuffer) -> Result<(Vec<u8>, ImageFlags), FormatError> {
+    let (header, bytes) = (page.header()?, page.bytes());
+    let fields = Fields::new(Structure::Page, bytes);
+    let end = page.size().header_len() + usize::from(header.mic_free);
+    let tags_len = TAG_LEN * usize::from(header.tags);
+    let gap = bytes.len().checked_sub(tags_len + end).map(u16::try_from);
+    let Some(Ok(gap)) = gap else {
+        return Err(FormatError::other(
+            Structure::Page,
+            offset::MIC_FREE,
+            "ibMicFree lies in the tag array",
+        ));
+    };
+    let free = header.free.checked_sub(gap);
+    let Some(free) = free.filter(|_| gap > 0) else {
+        return Ok((bytes.to_vec(), ImageFlags::empty()));
+    };
+    let mut image = [fields.slice(0, end)?, fields.from(end + usize::from(gap))?].concat();
+    put(&mut image, offset::FREE, &free.to_le_bytes());
+    Ok((image, ImageFlags::DEHYDRATED))
+}
+
 /// Puts the gap between data and tags back.
 fn rehydrate(bytes: &[u8], size: PageSize) -> Result<Vec<u8>, FormatError> {
     let fields = Fields::new(Structure::Page, bytes);
@@ -129,6 +155,16 @@ mod tests {
                 let decoded = decode_before_image(&image, ImageFlags::DEHYDRATED, size, 9).unwrap();
                 assert_eq!(decoded, page);
             }
+        }
+    }
+
+    #[test]
+    fn an_image_is_written_without_its_gap() {
+        for size in PageSize::ALL {
+            let page = page(size);
+            let (image, flags) = encode_before_image(&page).unwrap();
+            assert_eq!(image, dehydrated(&page, 0));
+            assert_eq!(decode_before_image(&image, flags, size, 9).unwrap(), page);
         }
     }
 

@@ -47,7 +47,7 @@ mod value;
 mod verified_page;
 
 pub use attach_list::{AttachList, Attachment};
-pub use before_image::decode_before_image;
+pub use before_image::{decode_before_image, encode_before_image};
 pub use catalog::{
     CATALOG_COLUMNS, CATALOG_OBJID, CATALOG_ROOT, CatalogColumn, CatalogEntry, CatalogObject, ColumnEntry,
     IndexEntry, LongValueEntry, SHADOW_CATALOG_OBJID, SHADOW_CATALOG_ROOT, SegmentEntry, SegmentFlags,
@@ -78,6 +78,7 @@ pub use log_segment::{
 pub use log_version::{LogBody, LogVersion};
 pub use long_value::{Lid, LongValueKey, LongValueRoot, default_chunk_size};
 pub use node::{Node, NodeFlags};
+pub(crate) use page::TAG_LEN;
 pub use page::{Page, PageFlags, PageHeader, Tag};
 pub use page_buffer::{NodeParts, PageBuffer};
 pub use page_size::PageSize;

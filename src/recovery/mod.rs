@@ -39,6 +39,7 @@ mod undo_log;
 mod versions;
 mod withheld;
 
+pub(crate) use apply::shared_prefix;
 pub use apply::{
     NodeBefore, Undoing, apply_convert_fdp, apply_create_multiple_extent, apply_create_single_extent,
     apply_empty_tree, apply_merge, apply_new_page, apply_node, apply_page_move, apply_root_page_move,

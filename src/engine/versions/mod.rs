@@ -76,11 +76,19 @@ pub(crate) struct Seen<'n> {
     pub(crate) is_deleted: bool,
 }
 
+/// The versions of one tree.
+#[derive(Debug)]
+struct TreeVersions {
+    tree: TreeId,
+    /// By node, oldest first.
+    nodes: HashMap<Arc<Bookmark>, Vec<Version>>,
+}
+
 /// The versions of one database.
 #[derive(Debug, Default)]
 pub(crate) struct Versions {
-    /// By root of the tree and node, oldest first.
-    trees: HashMap<u32, HashMap<Arc<Bookmark>, Vec<Version>>>,
+    /// By root of the tree.
+    trees: HashMap<u32, TreeVersions>,
     /// Of open transactions by `trx`, oldest first.
     open: HashMap<u32, Vec<VersionOf>>,
     /// Of transactions that ended, in the order of their commits.
@@ -97,7 +105,11 @@ impl Versions {
             rceid: version.rceid,
         };
         self.open.entry(version.transaction.trx()).or_default().push(of);
-        let nodes = self.trees.entry(tree.fdp).or_default();
+        let of_tree = self.trees.entry(tree.fdp).or_insert_with(|| TreeVersions {
+            tree,
+            nodes: HashMap::new(),
+        });
+        let nodes = &mut of_tree.nodes;
         match nodes.get_mut(&bookmark.name()) {
             Some(chain) => chain.push(version),
             None => {
@@ -108,13 +120,24 @@ impl Versions {
 
     /// The versions of a node, oldest first.
     pub(crate) fn of(&self, tree: TreeId, bookmark: BookmarkRef<'_>) -> &[Version] {
-        let chain = self.trees.get(&tree.fdp).and_then(|nodes| nodes.get(&bookmark));
+        let chain = self
+            .trees
+            .get(&tree.fdp)
+            .and_then(|of_tree| of_tree.nodes.get(&bookmark));
         chain.map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Whether any node of a tree has versions.
     pub(crate) fn has_any(&self, tree: TreeId) -> bool {
-        self.trees.get(&tree.fdp).is_some_and(|nodes| !nodes.is_empty())
+        self.trees
+            .get(&tree.fdp)
+            .is_some_and(|of_tree| !of_tree.nodes.is_empty())
+    }
+
+    /// The tree with this objid, if nodes of it have versions.
+    pub(crate) fn tree_of(&self, objid: u32) -> Option<TreeId> {
+        let mut trees = self.trees.values().map(|of_tree| of_tree.tree);
+        trees.find(|tree| tree.objid == objid)
     }
 
     /// A node as `reader` sees it. `data` and `is_deleted`: as it stands on the page, whose versions these are.
@@ -138,7 +161,11 @@ impl Versions {
 
     /// One version.
     pub(crate) fn get_mut(&mut self, of: &VersionOf) -> Option<&mut Version> {
-        let chain = self.trees.get_mut(&of.tree.fdp)?.get_mut(&of.bookmark.name())?;
+        let chain = self
+            .trees
+            .get_mut(&of.tree.fdp)?
+            .nodes
+            .get_mut(&of.bookmark.name())?;
         chain.iter_mut().find(|version| version.rceid == of.rceid)
     }
 
@@ -211,7 +238,7 @@ impl Versions {
     }
 
     fn remove(&mut self, of: &VersionOf) -> Option<Operation> {
-        let nodes = self.trees.get_mut(&of.tree.fdp)?;
+        let nodes = &mut self.trees.get_mut(&of.tree.fdp)?.nodes;
         let chain = nodes.get_mut(&of.bookmark.name())?;
         let at = chain.iter().position(|version| version.rceid == of.rceid)?;
         let version = chain.remove(at);

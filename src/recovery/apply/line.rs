@@ -72,7 +72,7 @@ impl Line {
 }
 
 /// How many bytes of `key` are to be left to the page's prefix.
-pub(super) fn shared_prefix(prefix: &[u8], key: &[u8]) -> usize {
+pub(crate) fn shared_prefix(prefix: &[u8], key: &[u8]) -> usize {
     let common = prefix
         .iter()
         .zip(key)

@@ -20,6 +20,7 @@ pub use empty_tree::apply_empty_tree;
 pub use extents::{
     apply_convert_fdp, apply_create_multiple_extent, apply_create_single_extent, apply_new_page,
 };
+pub(crate) use line::shared_prefix;
 pub use merge::apply_merge;
 pub use node::{apply_node, check_key};
 pub use page_move::apply_page_move;
