@@ -5,17 +5,39 @@
 //! * `record`: a record being written;
 //! * `space`: which page belongs to whom;
 //! * `tree`: nodes found, inserted, replaced, deleted;
-//! * `transactions`, `versions`, `bookmark`: who sees what.
+//! * `transactions`, `versions`, `bookmark`: who sees what;
+//! * [`Instance`], `core`: beginning and end; `parameters`, `events`; `start`, `recover`: what init does;
+//! * `attachments`, `attach`, `create`: databases as files, and their headers;
+//! * `flush`, `checkpoint`, `cleanup`, `background`: what is done beside the sessions.
 #![expect(dead_code, reason = "the layers above are being built")]
 
+mod attach;
+mod attachments;
+mod background;
 mod bookmark;
 mod change;
+mod checkpoint;
+mod cleanup;
+mod core;
+mod create;
+mod events;
+mod flush;
+mod instance;
 mod open_transaction;
 mod pages;
+mod parameters;
 mod record;
+mod recover;
+mod session_ids;
 mod shared;
+mod signature;
 mod space;
+mod start;
 mod state;
 mod transactions;
 mod tree;
 mod versions;
+
+pub use events::Event;
+pub use instance::{Instance, Term};
+pub use parameters::Parameters;

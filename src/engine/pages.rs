@@ -35,6 +35,12 @@ impl CacheBudget {
     pub(crate) fn is_exceeded(&self) -> bool {
         self.used.load(Ordering::Relaxed) > self.limit.load(Ordering::Relaxed)
     }
+
+    /// Whether there are so many more that who wants to change pages should make room first.
+    pub(crate) fn is_far_exceeded(&self) -> bool {
+        let limit = self.limit.load(Ordering::Relaxed);
+        self.used.load(Ordering::Relaxed) > limit.saturating_add(limit / 4)
+    }
 }
 
 /// The pages of one database that are in memory.
@@ -214,26 +220,41 @@ impl Pages {
         all
     }
 
-    /// Takes the dirty pages that may be written once the log is durable, ascending: those whose oldest change is
-    /// before `before`, and on which no transaction is open whose before images are not in the log. They count as
-    /// dirty until [`written`](Self::written).
-    pub(crate) fn take_dirty(&mut self, before: LogPosition) -> Vec<DirtyPage> {
-        let mut taken = Vec::new();
-        for frame in self.frames.values_mut() {
-            if frame.in_flight.is_some() {
-                continue;
-            }
-            let Some(dirty) = frame.dirty.take_if(|dirty| dirty.may_be_written(before)) else {
-                continue;
-            };
-            frame.in_flight = Some(dirty.oldest);
-            taken.push(DirtyPage {
-                page: Arc::clone(&frame.page),
-                modified: dirty.modified,
-            });
+    /// Takes up to `most` dirty pages that may be written once the log is durable, ascending: those whose oldest change
+    /// is before `before`, the oldest first, and on which no transaction is open whose before images are not in the log.
+    /// They count as dirty until [`written`](Self::written).
+    pub(crate) fn take_dirty(&mut self, before: LogPosition, most: usize) -> Vec<DirtyPage> {
+        let mut pgnos = self.writable(before);
+        if pgnos.len() > most {
+            pgnos.select_nth_unstable(most);
+            pgnos.truncate(most);
         }
+        let taken = pgnos.into_iter().filter_map(|(_, pgno)| self.take(pgno));
+        let mut taken: Vec<DirtyPage> = taken.collect();
         taken.sort_unstable_by_key(|dirty| dirty.page.pgno());
         taken
+    }
+
+    /// The pages that may be written, each behind the position of its oldest change.
+    fn writable(&self, before: LogPosition) -> Vec<(LogPosition, u32)> {
+        let frames = self.frames.iter().filter(|(_, frame)| frame.in_flight.is_none());
+        let dirty = frames.filter_map(|(pgno, frame)| Some((frame.dirty.as_ref()?, *pgno)));
+        let writable = dirty.filter(|(dirty, _)| dirty.may_be_written(before));
+        writable.map(|(dirty, pgno)| (dirty.oldest, pgno)).collect()
+    }
+
+    fn take(&mut self, pgno: u32) -> Option<DirtyPage> {
+        let frame = self.frames.get_mut(&pgno)?;
+        let dirty = frame.dirty.take()?;
+        frame.in_flight = Some(dirty.oldest);
+        // What no rollback can take back any more is free.
+        if !dirty.transactions.iter().any(|one| one.is_open()) && frame.page.uncommitted_free() > 0 {
+            Arc::make_mut(&mut frame.page).set_uncommitted_free(0);
+        }
+        Some(DirtyPage {
+            page: Arc::clone(&frame.page),
+            modified: dirty.modified,
+        })
     }
 
     /// Pages that were taken are durable in the file.

@@ -1,14 +1,16 @@
 //! What the sessions and the background work of an instance share.
 
 use super::pages::CacheBudget;
+use super::session_ids::SessionIds;
 use super::state::AttachedDatabase;
 use super::transactions::Transactions;
 use crate::error::{JetErr, JetError, JetResult};
 use crate::io::{Clock, FileSystem};
 use crate::store::log_stream::LogStream;
 use parking_lot::{Mutex, RwLock};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
 /// The distance between two `rceid`s.
 const RCEID_STEP: u32 = 2;
@@ -27,8 +29,23 @@ pub(crate) struct Shared {
     pub(crate) extension_bytes: AtomicUsize,
     databases: RwLock<Vec<Arc<AttachedDatabase>>>,
     next_rceid: AtomicU32,
+    /// `procid`s.
+    pub(crate) sessions: SessionIds,
+    /// Who writes pages so that others can be read.
+    room: OnceLock<Weak<dyn MakeRoom>>,
+    /// `JetStopServiceInstance` was called.
+    is_stopping: AtomicBool,
     /// Why nothing works any more.
     failure: Mutex<Option<Failure>>,
+}
+
+/// Writes pages and drops them when there are too many in memory.
+pub(crate) trait MakeRoom: Send + Sync + Debug {
+    /// Makes room. Takes every database that is attached; the caller holds none.
+    ///
+    /// # Errors
+    /// `JET_errOutOfMemory`: nothing can be written or dropped; the instance has stopped.
+    fn make_room(&self) -> JetResult<()>;
 }
 
 /// What made an instance unavailable.
@@ -55,6 +72,9 @@ impl Shared {
             extension_bytes: AtomicUsize::new(EXTENSION_BYTES),
             databases: RwLock::new(Vec::new()),
             next_rceid: AtomicU32::new(1),
+            sessions: SessionIds::default(),
+            room: OnceLock::new(),
+            is_stopping: AtomicBool::new(false),
             failure: Mutex::new(None),
         }
     }
@@ -87,6 +107,33 @@ impl Shared {
         self.next_rceid.fetch_add(RCEID_STEP, Ordering::Relaxed)
     }
 
+    /// Says who makes room, once.
+    pub(crate) fn set_room(&self, room: Weak<dyn MakeRoom>) {
+        let _ = self.room.set(room);
+    }
+
+    /// Makes room if there are far too many pages in memory. The caller holds no database.
+    ///
+    /// # Errors
+    /// Those of [`MakeRoom::make_room`].
+    pub(crate) fn wait_for_room(&self) -> JetResult<()> {
+        if !self.budget.is_far_exceeded() {
+            return Ok(());
+        }
+        let room = self.room.get().and_then(Weak::upgrade);
+        room.map_or(Ok(()), |room| room.make_room())
+    }
+
+    /// From now on [`check`](Self::check) refuses everything. Returns whether it did before.
+    pub(crate) fn stop_service(&self) -> bool {
+        self.is_stopping.swap(true, Ordering::AcqRel)
+    }
+
+    /// Takes [`stop_service`](Self::stop_service) back.
+    pub(crate) fn go_on(&self) {
+        self.is_stopping.store(false, Ordering::Release);
+    }
+
     /// Stops the instance: what is in memory may contradict itself, or cannot be written any more. The first cause stays.
     /// Returns the error, for the caller to pass on.
     pub(crate) fn fail(&self, error: JetError) -> JetError {
@@ -101,8 +148,17 @@ impl Shared {
     /// Whether the instance still works.
     ///
     /// # Errors
-    /// `JET_errInstanceUnavailable`, with what stopped it.
+    /// `JET_errInstanceUnavailable`, with what stopped it; `JET_errClientRequestToStopJetService`.
     pub(crate) fn check(&self) -> JetResult<()> {
+        if self.is_stopping.load(Ordering::Acquire) {
+            let what = "the instance was asked to stop its service";
+            return Err(JetError::rule(JetErr::ClientRequestToStopJetService, what));
+        }
+        self.check_works()
+    }
+
+    /// As [`check`](Self::check), for what must be possible when the service was stopped: to end the instance.
+    pub(crate) fn check_works(&self) -> JetResult<()> {
         match &*self.failure.lock() {
             None => Ok(()),
             Some(failure) => {

@@ -13,6 +13,7 @@ use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A database that is attached to an instance.
 #[derive(Debug)]
@@ -23,7 +24,12 @@ pub(crate) struct AttachedDatabase {
     pub(crate) page_size: PageSize,
     pub(crate) file: Arc<dyn File>,
     state: RwLock<DatabaseState>,
+    /// It was detached: who still has it can do nothing with it.
+    is_closed: AtomicBool,
 }
+
+/// Dbtimes from here on are marks, not times (log-and-recovery.md section 0).
+const DBTIME_MARKS: u64 = 0xFFFF_FFFF_FFFF_FFFB;
 
 /// What changes while a database is attached.
 #[derive(Debug)]
@@ -74,6 +80,14 @@ impl DatabaseState {
         self.pages.get(pgno).ok_or(Interrupted::Missing(pgno))
     }
 
+    /// A page was read. A few genuine databases have pages beyond the dbtime that their header says.
+    fn note_dbtime(&mut self, page: &PageBuffer) {
+        let dbtime = page.dbtime();
+        if dbtime > self.dbtime && dbtime < DBTIME_MARKS {
+            self.dbtime = dbtime;
+        }
+    }
+
     /// The dbtime of the next change.
     pub(crate) fn next_dbtime(&mut self) -> u64 {
         self.dbtime += 1;
@@ -96,6 +110,7 @@ impl AttachedDatabase {
             page_size,
             file,
             state: RwLock::new(state),
+            is_closed: AtomicBool::new(false),
         }
     }
 
@@ -106,6 +121,7 @@ impl AttachedDatabase {
     pub(crate) fn read<T>(&self, mut look: impl FnMut(&DatabaseState) -> Look<T>) -> JetResult<T> {
         loop {
             let state = self.state.read();
+            self.check_open()?;
             let missing = match look(&state) {
                 Ok(answer) => return Ok(answer),
                 Err(Interrupted::Failed(error)) => return Err(error.in_file(&self.path)),
@@ -125,12 +141,26 @@ impl AttachedDatabase {
     /// The state, to be changed.
     ///
     /// # Errors
-    /// The instance has stopped.
+    /// The instance has stopped; the database was detached; there is no room for pages (`JET_errOutOfMemory`).
     pub(crate) fn write(&self, shared: &Shared) -> JetResult<RwLockWriteGuard<'_, DatabaseState>> {
         shared.check()?;
+        shared.wait_for_room()?;
         let mut state = self.state.write();
+        self.check_open()?;
         state.pages.make_room();
         Ok(state)
+    }
+
+    /// Lets nobody change it any more.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+    }
+
+    fn check_open(&self) -> JetResult<()> {
+        if !self.is_closed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        Err(JetError::rule(JetErr::DatabaseNotFound, "was detached").in_file(&self.path))
     }
 
     /// The state, whether or not the instance works: to end it.
@@ -163,6 +193,7 @@ impl AttachedDatabase {
     pub(crate) fn load(&self, state: &mut DatabaseState, pgno: u32) -> JetResult<()> {
         if state.pages.get(pgno).is_none() {
             let page = self.read_page(pgno)?;
+            state.note_dbtime(&page);
             state.pages.put(page);
         }
         Ok(())
@@ -180,6 +211,7 @@ impl AttachedDatabase {
         loop {
             let page = self.read_page(pgno)?;
             let mut state = self.state.write();
+            state.note_dbtime(&page);
             if state.pages.put_read(page, drops) {
                 state.pages.make_room();
                 return Ok(());

@@ -52,6 +52,11 @@ impl DbmsParam {
         Ok(param)
     }
 
+    /// The bytes, as a record has them.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.write_fields(Self::LEN)
+    }
+
     /// Whether logs are reused once recovery does not need them.
     pub fn is_circular(&self) -> bool {
         self.flags & 1 != 0

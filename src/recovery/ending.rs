@@ -141,7 +141,8 @@ impl Ending<'_> {
         if self.options.best_effort {
             self.note_doubts(&mut redo);
         }
-        if let Err(error) = check_complete(&mut redo, self.start, last_generation) {
+        let end = self.last_log.map(LogFile::end_position);
+        if let Err(error) = check_complete(&mut redo, self.start, end, last_generation) {
             self.forgive(error)?;
         }
         let deferred: Vec<Deferred> = redo.databases.deferred().cloned().collect();
@@ -285,8 +286,9 @@ impl Ending<'_> {
 }
 
 /// Every generation that a database needs was read, and every page is explained (section 6.8, step 1).
-fn check_complete(redo: &mut Redo<'_>, start: &Start, last: u32) -> JetResult<()> {
-    if redo.counts.records == 0 && start.position.sector > 1 {
+fn check_complete(redo: &mut Redo<'_>, start: &Start, end: Option<LogPosition>, last: u32) -> JetResult<()> {
+    let is_short = end.is_none_or(|end| end < start.position);
+    if redo.counts.records == 0 && start.position.sector > 1 && is_short {
         let what = format!(
             "the log ends before {}, where replaying should begin",
             start.position

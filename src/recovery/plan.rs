@@ -7,7 +7,8 @@ use super::read_ahead::ReadAhead;
 use super::redo::Redo;
 use super::start::{self, Start};
 use crate::error::{JetErr, JetError, JetResult};
-use crate::format::{DatabaseHeader, LogHeader, LogTime};
+use crate::format::log_record::LogRecord;
+use crate::format::{DatabaseHeader, LogHeader, LogTime, Signature};
 use crate::io::FileSystem;
 use crate::store::SpillDirectory;
 use crate::store::log_reader::{LogFile, LogPlace, LogReader};
@@ -113,6 +114,30 @@ impl<'f> Plan<'f> {
             start,
             databases,
         })
+    }
+
+    /// The databases that the logs name from the start on: their paths as they were logged, and their signatures. Damage
+    /// ends the search: the replay says what it is.
+    pub fn logged_databases(&self) -> Vec<(String, Signature)> {
+        let Some(start) = &self.start else {
+            return Vec::new();
+        };
+        let listed = start.attached.iter();
+        let mut named: Vec<(String, Signature)> = listed
+            .map(|logged| (logged.path.clone(), logged.signature))
+            .collect();
+        let mut reader = LogReader::new(self.fs, start.logs.clone()).starting_at(start.position);
+        while let Ok(Some(logged)) = reader.next_record() {
+            let named_here = match logged.record {
+                LogRecord::AttachDatabase(record) => (record.path.text(), record.signature),
+                LogRecord::CreateDatabase(record) => (record.path.text(), record.signature),
+                _ => continue,
+            };
+            if !named.contains(&named_here) {
+                named.push(named_here);
+            }
+        }
+        named
     }
 
     /// Replays the logs, undoes what was never committed, and says what the databases become. Nothing is written.

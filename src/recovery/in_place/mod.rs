@@ -15,6 +15,7 @@
 //! Each line is durable before the next begins. Until 5 another recovery begins anew: it finds the records that undid
 //! and the pages that have them. After 5 the databases need no log any more.
 
+mod batch_journal;
 mod database;
 #[cfg(test)]
 mod genuine_tests;
@@ -29,6 +30,7 @@ use crate::format::{Checkpoint, DatabaseHeader, LogTime, Signature};
 use crate::io::{Clock, File, FileSystem};
 use crate::store::log_writer::LogWrites;
 use crate::store::{open_exclusively, read_database_header_page, write_checkpoint, write_checkpoint_to};
+pub(crate) use batch_journal::{BatchJournal, StampedPage, write_in_place};
 use page_journal::PageJournal;
 pub(super) use page_journal::is_journal;
 pub use replayed::Writable;
@@ -156,6 +158,11 @@ impl<'f> LockedSet<'f> {
         Ok(LockedSet { fs, files })
     }
 
+    /// Adds a file that the caller has opened and locked already.
+    pub(crate) fn add(&mut self, path: &Path, file: Arc<dyn File>) {
+        self.files.insert(path.to_path_buf(), file);
+    }
+
     /// Finishes the writing of pages that a power cut had interrupted; before that, recovery must not read the
     /// databases, since some of their pages may be torn. Returns the databases that it concerned.
     ///
@@ -183,6 +190,7 @@ impl<'f> LockedSet<'f> {
 
     fn finish(&self, path: &Path, file: &dyn File) -> JetResult<bool> {
         let Some(journal) = PageJournal::find(self.fs, path)? else {
+            page_journal::remove_incomplete(self.fs, path)?;
             return Ok(false);
         };
         // A file that replaced the database since then is not concerned; nor is one that has no header yet.

@@ -32,21 +32,32 @@ pub(in crate::recovery) fn is_journal(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().ends_with(SUFFIX.as_bytes())
 }
 const MAGIC: [u8; 16] = *b"jetfs journal 1\n";
+/// That of a journal whose mark was not written later than the rest.
+const BATCH_MAGIC: [u8; 16] = *b"jetfs journal 2\n";
 const MARK_LEN: usize = 512;
-const HEADER_AT: u64 = MARK_LEN as u64;
+pub(super) const HEADER_AT: u64 = MARK_LEN as u64;
 /// The page's number and four zeros.
 const NUMBER_LEN: usize = 8;
 /// Bytes that are written at once, at most.
-const BUFFER_LEN: usize = 1 << 20;
+pub(super) const BUFFER_LEN: usize = 1 << 20;
 
 /// A complete journal.
 #[derive(Debug)]
 pub(super) struct PageJournal {
     file: Arc<dyn File>,
     path: PathBuf,
-    page_size: PageSize,
-    page_last: u32,
-    count: u64,
+    mark: Mark,
+}
+
+/// What the mark says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    pub(super) page_size: PageSize,
+    pub(super) page_last: u32,
+    /// How many pages there are.
+    pub(super) count: u64,
+    /// Of everything behind the mark, in the journal of a running engine: it was not written later than the rest.
+    pub(super) sum: Option<Sum>,
 }
 
 impl PageJournal {
@@ -65,9 +76,12 @@ impl PageJournal {
         let mut journal = PageJournal {
             file,
             path: path.clone(),
-            page_size,
-            page_last,
-            count: 0,
+            mark: Mark {
+                page_size,
+                page_last,
+                count: 0,
+                sum: None,
+            },
         };
         journal.fill(header, pages).map_err(in_file)?;
         sync_names(fs, &path)?;
@@ -88,39 +102,76 @@ impl PageJournal {
         let found = file.read_full_at(&mut mark, 0);
         found.map_err(|error| in_file(JetError::io("read", error)))?;
         let fields = Fields::new(Structure::Page, &mark);
-        if fields.array(0)? != MAGIC || fields.u64(40)? != sum(&mark) {
+        let magic: [u8; 16] = fields.array(0)?;
+        if ![MAGIC, BATCH_MAGIC].contains(&magic) || fields.u64(40)? != sum(&mark) {
             return Ok(None);
         }
-        Ok(Some(PageJournal {
+        let batch_sum = Sum(fields.u64(32)?);
+        let mark = Mark {
             page_size: size_of(fields.u32(16)?.into()).map_err(in_file)?,
             page_last: fields.u32(20)?,
             count: fields.u64(24)?,
+            sum: (magic == BATCH_MAGIC).then_some(batch_sum),
+        };
+        let journal = PageJournal {
+            mark,
             file,
-            path,
-        }))
+            path: path.clone(),
+        };
+        Ok(Some(journal).filter(PageJournal::is_complete))
+    }
+
+    /// Whether everything is there. The mark of journals without a sum is written only then.
+    fn is_complete(&self) -> bool {
+        let Some(said) = self.mark.sum else {
+            return true;
+        };
+        let mut sum = Sum::default();
+        let mut header = vec![0; self.mark.page_size.bytes()];
+        let header_read = self.read(&mut header, HEADER_AT);
+        sum.add(&header);
+        let pages_read = self.for_each(&mut |entry| {
+            sum.add(entry);
+            Ok(())
+        });
+        header_read.is_ok() && pages_read.is_ok() && sum == said
+    }
+
+    /// Gives every page to `take`, with its number before it.
+    fn for_each(&self, take: &mut dyn FnMut(&[u8]) -> JetResult<()>) -> JetResult<()> {
+        let page_len = self.mark.page_size.bytes();
+        let mut entry = vec![0; NUMBER_LEN + page_len];
+        let mut at = HEADER_AT + page_len as u64;
+        for _ in 0..self.mark.count {
+            self.read(&mut entry, at)?;
+            at += entry.len() as u64;
+            take(&entry)?;
+        }
+        Ok(())
     }
 
     /// Whether the journal was made for the database that has this header now.
     pub(super) fn belongs_to(&self, header: &[u8]) -> JetResult<bool> {
-        let mut own = vec![0; self.page_size.bytes()];
+        let mut own = vec![0; self.mark.page_size.bytes()];
         self.read(&mut own, HEADER_AT)?;
         Ok(own == header)
     }
 
     /// Writes the pages into the database, and makes them durable.
     pub(super) fn apply(&self, database: &dyn File, progress: &mut dyn FnMut(u64)) -> JetResult<()> {
-        set_len(database, file_len(self.page_last, self.page_size))?;
-        let mut runs = PageRuns::new(database, self.page_size, progress);
-        let mut entry = vec![0; NUMBER_LEN + self.page_size.bytes()];
-        let mut at = HEADER_AT + self.page_size.bytes() as u64;
-        for _ in 0..self.count {
-            self.read(&mut entry, at)?;
-            at += entry.len() as u64;
-            let fields = Fields::new(Structure::Page, &entry);
-            let (pgno, page) = (fields.u32(0)?, fields.from(NUMBER_LEN)?);
-            check(pgno, page, self.page_size).map_err(|_| self.damaged())?;
-            runs.push(pgno, page)?;
+        let page_size = self.mark.page_size;
+        let len = file_len(self.mark.page_last, page_size);
+        // A running engine lets the file grow without a batch.
+        if self.mark.sum.is_none() || len_of(database)? < len {
+            set_len(database, len)?;
         }
+        let mut runs = PageRuns::new(database, page_size, progress);
+        self.for_each(&mut |entry| {
+            let fields = Fields::new(Structure::Page, entry);
+            let (pgno, page) = (fields.u32(0)?, fields.from(NUMBER_LEN)?);
+            check(pgno, page, page_size).map_err(|_| self.damaged())?;
+            runs.push(pgno, page)
+        })?;
         runs.flush()?;
         sync(database)
     }
@@ -143,12 +194,12 @@ impl PageJournal {
         let mut at = HEADER_AT + header.len() as u64;
         let (mut buffer, mut last) = (Vec::new(), 0);
         pages.for_each(&mut |pgno, page| {
-            check(pgno, page, self.page_size)?;
-            if pgno <= last || pgno > self.page_last {
+            check(pgno, page, self.mark.page_size)?;
+            if pgno <= last || pgno > self.mark.page_last {
                 return Err(contradiction("the pages to be written are not in order").on_page(pgno));
             }
             last = pgno;
-            self.count += 1;
+            self.mark.count += 1;
             buffer.extend_from_slice(&pgno.to_le_bytes());
             buffer.extend_from_slice(&[0; 4]);
             buffer.extend_from_slice(page);
@@ -164,15 +215,7 @@ impl PageJournal {
     }
 
     fn mark(&self) -> JetResult<()> {
-        let mut mark = [0; MARK_LEN];
-        put(&mut mark, 0, &MAGIC);
-        let size = u32::try_from(self.page_size.bytes()).unwrap_or(0);
-        put(&mut mark, 16, &size.to_le_bytes());
-        put(&mut mark, 20, &self.page_last.to_le_bytes());
-        put(&mut mark, 24, &self.count.to_le_bytes());
-        let sum = sum(&mark);
-        put(&mut mark, 40, &sum.to_le_bytes());
-        let written = self.file.write_all_at(&mark, 0);
+        let written = self.file.write_all_at(&self.mark.encode(), 0);
         written.map_err(|error| JetError::io("write", error))?;
         sync(&*self.file)
     }
@@ -190,6 +233,16 @@ impl PageJournal {
     }
 }
 
+/// Removes what is left of a journal that counts for nothing.
+pub(super) fn remove_incomplete(fs: &dyn FileSystem, database: &Path) -> JetResult<()> {
+    let path = path_of(database);
+    match fs.remove(&path) {
+        Ok(()) => sync_names(fs, &path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(JetError::io("remove", error).in_file(&path)),
+    }
+}
+
 /// Where the journal of a database is.
 pub(super) fn path_of(database: &Path) -> PathBuf {
     let mut name = database.file_name().unwrap_or_default().to_owned();
@@ -198,7 +251,7 @@ pub(super) fn path_of(database: &Path) -> PathBuf {
 }
 
 /// An empty file. What was there before counts for nothing from now on.
-fn create(fs: &dyn FileSystem, path: &Path) -> JetResult<Arc<dyn File>> {
+pub(super) fn create(fs: &dyn FileSystem, path: &Path) -> JetResult<Arc<dyn File>> {
     match fs.open(path, OpenMode::ReadWrite) {
         Ok(file) => {
             set_len(&*file, 0)?;
@@ -217,6 +270,38 @@ fn size_of(bytes: u64) -> JetResult<PageSize> {
     Ok(PageSize::from_stored(u32::try_from(bytes).unwrap_or(u32::MAX))?)
 }
 
+impl Mark {
+    /// The mark as it stands in the file.
+    pub(super) fn encode(&self) -> [u8; MARK_LEN] {
+        let mut mark = [0; MARK_LEN];
+        let magic = if self.sum.is_some() { BATCH_MAGIC } else { MAGIC };
+        put(&mut mark, 0, &magic);
+        let size = u32::try_from(self.page_size.bytes()).unwrap_or(0);
+        put(&mut mark, 16, &size.to_le_bytes());
+        put(&mut mark, 20, &self.page_last.to_le_bytes());
+        put(&mut mark, 24, &self.count.to_le_bytes());
+        put(&mut mark, 32, &self.sum.map_or(0, |sum| sum.0).to_le_bytes());
+        let sum = sum(&mark);
+        put(&mut mark, 40, &sum.to_le_bytes());
+        mark
+    }
+}
+
+/// A sum of many bytes that tells any two contents apart that a power cut could leave, and is quick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Sum(u64);
+
+impl Sum {
+    /// Adds bytes, whose length is a multiple of eight.
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+        let (words, _) = bytes.as_chunks::<8>();
+        for word in words {
+            self.0 = (self.0.rotate_left(23) ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR);
+        }
+    }
+}
+
 /// FNV-1a of what the mark says.
 fn sum(mark: &[u8; MARK_LEN]) -> u64 {
     const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
@@ -225,9 +310,12 @@ fn sum(mark: &[u8; MARK_LEN]) -> u64 {
     said.fold(BASIS, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(PRIME))
 }
 
+fn len_of(file: &dyn File) -> JetResult<u64> {
+    Ok(file.stat().map_err(|error| JetError::io("stat", error))?.len)
+}
+
 pub(super) fn set_len(file: &dyn File, len: u64) -> JetResult<()> {
-    let now = file.stat().map_err(|error| JetError::io("stat", error))?.len;
-    if now == len {
+    if len_of(file)? == len {
         return Ok(());
     }
     file.set_len(len)

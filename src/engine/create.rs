@@ -1,0 +1,199 @@
+//! A database is made (log-and-recovery.md section 4.7): its file and header here, its contents by the catalog.
+//!
+//! ```text
+//! CreateDB durable ── file, header just created ── contents, by ordinary records ── CreateDBFinish ── header dirty
+//! ```
+//!
+//! Until the end a crash leaves a file that nobody attaches, and the checkpoint stays before the creation, so that
+//! recovery makes the database anew.
+
+use super::attach::make_attached;
+use super::attachments::{AttachedFile, logged_path, set_counters};
+use super::checkpoint::counters_of;
+use super::core::Core;
+use super::events::Event;
+use super::session_ids::SessionIds;
+use super::signature::new_signature;
+use super::state::AttachedDatabase;
+use crate::error::{JetErr, JetError, JetResult};
+use crate::format::log_record::{CreateDatabase, CreateDatabaseFinish, CreateFlags, LogRecord, LoggedPath};
+use crate::format::{DatabaseHeader, DbState, LogPosition};
+use crate::io::{File, FileSystem, LockKind, OpenMode};
+use crate::store::{lock_file, read_database_header};
+use parking_lot::MutexGuard;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The version of the record: its contents follow as ordinary records.
+const CONTENTS_FOLLOW: (u16, u16) = (2, 0);
+/// The dbtime of a new database before its first change, as recovery has it.
+const FIRST_DBTIME: u64 = 1;
+
+/// A database that is being made. Nobody attaches, detaches or makes another one meanwhile.
+#[derive(Debug)]
+#[must_use = "a creation that is dropped stops the instance"]
+pub(crate) struct Creation<'c> {
+    core: &'c Core,
+    file: Arc<AttachedFile>,
+    position: LogPosition,
+    is_finished: bool,
+    _administration: MutexGuard<'c, ()>,
+}
+
+impl Core {
+    /// Begins to make a database (`JetCreateDatabase`): there is a file that holds nothing but its header. The caller makes
+    /// the contents by changes, in transactions that have ended when he calls [`Creation::finish`].
+    ///
+    /// # Errors
+    /// The file exists (`JET_errDatabaseDuplicate`); its directory does not (`JET_errInvalidPath`); six databases are
+    /// attached; the log or the file cannot be written.
+    pub(crate) fn begin_creation(&self, path: &Path) -> JetResult<Creation<'_>> {
+        self.shared.check()?;
+        let administration = self.administration.lock();
+        let path = self.new_path(path)?;
+        let dbid = self.free_dbid()?;
+        self.check_list(&path)?;
+        let mut header = DatabaseHeader::new(self.page_size, new_signature(&*self.shared.clock))?;
+        let position = self.log_creation(&path, dbid, &header);
+        let position = position.map_err(|error| self.fail(error))?;
+        header.state = DbState::JustCreated;
+        header.dbid = dbid.into();
+        header.log_signature = self.signature;
+        (header.attach, header.attach_time) = (position, self.now());
+        header.dbtime_dirtied = FIRST_DBTIME;
+        let made = self.make_file(dbid, path, header);
+        let file = made.map_err(|error| self.fail(error))?;
+        self.attachments.add(Arc::clone(&file));
+        self.shared.add_database(Arc::clone(&file.database));
+        Ok(Creation {
+            core: self,
+            file,
+            position,
+            is_finished: false,
+            _administration: administration,
+        })
+    }
+
+    /// The absolute path of a file that is not there. What a creation left that was not finished goes.
+    fn new_path(&self, path: &Path) -> JetResult<PathBuf> {
+        let fs = &*self.shared.fs;
+        let invalid = |what| Err(JetError::rule(JetErr::InvalidPath, what).in_file(path));
+        let Some(name) = path.file_name() else {
+            return invalid("has no name of a file");
+        };
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let Ok(directory) = fs.canonicalize(directory.unwrap_or(Path::new("."))) else {
+            return invalid("is in a directory that does not exist");
+        };
+        let path = directory.join(name);
+        match fs.open(&path, OpenMode::ReadWrite) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path),
+            Err(error) => Err(JetError::io("open", error).in_file(&path)),
+            Ok(file) => {
+                remove_unfinished(fs, &path, &*file)?;
+                Ok(path)
+            }
+        }
+    }
+
+    fn log_creation(&self, path: &Path, dbid: u8, header: &DatabaseHeader) -> JetResult<LogPosition> {
+        let path = logged_path(&path.to_string_lossy());
+        let record = LogRecord::CreateDatabase(CreateDatabase {
+            session: SessionIds::OWN,
+            database: dbid,
+            grbit: 0,
+            pages_most: 0,
+            signature: header.signature,
+            flags: CreateFlags::VERSION | CreateFlags::UNICODE,
+            version: Some(CONTENTS_FOLLOW),
+            path: LoggedPath::new(&path, true),
+        });
+        let appended = self.shared.log.append(&[record])?;
+        self.shared.log.flush_to(appended.end)?;
+        Ok(appended.first)
+    }
+
+    /// A file of two headers.
+    fn make_file(&self, dbid: u8, path: PathBuf, header: DatabaseHeader) -> JetResult<Arc<AttachedFile>> {
+        let fs = &*self.shared.fs;
+        let in_file = |error: JetError| error.in_file(&path);
+        let io = |operation| move |error| JetError::io(operation, error);
+        let file = fs
+            .open(&path, OpenMode::CreateNew)
+            .map_err(io("create"))
+            .map_err(in_file)?;
+        lock_file(&*file, LockKind::Exclusive, &path)?;
+        let set = file.set_len(2 * self.page_size.bytes_u64());
+        set.map_err(io("set the length")).map_err(in_file)?;
+        let directory = path.parent().unwrap_or(Path::new("/"));
+        let synced = fs.sync_dir(directory);
+        synced.map_err(io("sync the directory")).map_err(in_file)?;
+        let database = self.database(dbid, path, file, &header)?;
+        let file = self.attached_file(&database, header)?;
+        file.change_header(|_| ())?;
+        Ok(file)
+    }
+}
+
+impl Creation<'_> {
+    /// The database, to be filled.
+    pub(crate) fn database(&self) -> &Arc<AttachedDatabase> {
+        &self.file.database
+    }
+
+    /// The contents are complete: from now on it is an attached database.
+    ///
+    /// # Errors
+    /// The log or the header cannot be written: the instance has stopped.
+    pub(crate) fn finish(mut self) -> JetResult<Arc<AttachedDatabase>> {
+        self.is_finished = true;
+        let finished = self.finish_now();
+        finished.map_err(|error| self.core.fail(error))?;
+        let path = self.file.database.path.clone();
+        self.core
+            .parameters
+            .events
+            .tell(&Event::DatabaseAttached { path });
+        Ok(Arc::clone(&self.file.database))
+    }
+
+    fn finish_now(&self) -> JetResult<()> {
+        let core = self.core;
+        let record = LogRecord::CreateDatabaseFinish(CreateDatabaseFinish {
+            session: SessionIds::OWN,
+            database: self.file.database.dbid,
+        });
+        let appended = core.shared.log.append(&[record])?;
+        core.shared.log.flush_to(appended.end)?;
+        let dbid = self.file.database.dbid;
+        let (time, newest) = (core.now(), core.newest_generation());
+        let counters = counters_of(&self.file);
+        self.file.change_header(|header| {
+            make_attached(header, dbid, core.signature, self.position, time, newest);
+            set_counters(header, counters);
+        })
+    }
+}
+
+impl Drop for Creation<'_> {
+    /// What was begun cannot be taken back; recovery ends it.
+    fn drop(&mut self) {
+        if !self.is_finished {
+            let what = "the creation of a database was given up";
+            let error = JetError::rule(JetErr::DatabaseCorrupted, what);
+            self.core.fail(error.in_file(&self.file.database.path));
+        }
+    }
+}
+
+/// Removes a file whose creation was not finished.
+fn remove_unfinished(fs: &dyn FileSystem, path: &Path, file: &dyn File) -> JetResult<()> {
+    lock_file(file, LockKind::Exclusive, path)?;
+    let header = read_database_header(file);
+    if !header.is_ok_and(|header| header.state == DbState::JustCreated) {
+        return Err(JetError::rule(JetErr::DatabaseDuplicate, "is there already").in_file(path));
+    }
+    fs.remove(path)
+        .map_err(|error| JetError::io("remove", error).in_file(path))
+}
