@@ -11,6 +11,7 @@ use super::checkpoint::counters_of;
 use super::core::Core;
 use super::flush::END;
 use super::parameters::Parameters;
+use super::session::Session;
 use super::start::start;
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::LogPosition;
@@ -99,6 +100,14 @@ impl Instance {
     /// It is not attached (`JET_errDatabaseNotFound`), or a transaction is open that changed it (`JET_errDatabaseInUse`).
     pub fn detach_database(&self, path: impl AsRef<Path>) -> JetResult<()> {
         self.core.detach(path.as_ref())
+    }
+
+    /// Begins a session (`JetBeginSession`), which ends when it is dropped.
+    ///
+    /// # Errors
+    /// `JET_errOutOfSessions`; the instance has stopped.
+    pub fn session(&self) -> JetResult<Session> {
+        Session::new(Arc::clone(&self.core.shared))
     }
 
     /// The work that the background thread does, once: lazy commits become durable, pages are written, the checkpoint

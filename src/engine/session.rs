@@ -46,13 +46,19 @@ pub struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(shared: Arc<Shared>, id: u16) -> Self {
-        Session {
+    /// A session of an instance.
+    ///
+    /// # Errors
+    /// `JET_errOutOfSessions`; the instance has stopped.
+    pub(crate) fn new(shared: Arc<Shared>) -> JetResult<Self> {
+        shared.check()?;
+        let id = shared.sessions.take()?;
+        Ok(Session {
             shared,
             id,
             open: RefCell::new(None),
             lazy: Cell::new(None),
-        }
+        })
     }
 
     /// Begins a transaction, or a level in the one that is open (`JetBeginTransaction`). It is rolled back when it is
