@@ -6,6 +6,7 @@
 //! ```
 
 use super::attachments::{AttachedFile, logged_path, make_clean, set_newest_generation};
+use super::catalog;
 use super::checkpoint::counters_of;
 use super::core::Core;
 use super::events::Event;
@@ -13,7 +14,6 @@ use super::flush::END;
 use super::pages::Pages;
 use super::session_ids::SessionIds;
 use super::state::{AttachedDatabase, DatabaseState};
-use super::versions::Versions;
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::log_record::{
     AttachDatabase, AttachFlags, DetachDatabase, DetachFlags, LogRecord, LoggedPath,
@@ -24,7 +24,6 @@ use crate::format::{
 use crate::io::File;
 use crate::recovery::in_place::LockedSet;
 use crate::store::{open_exclusively, read_database_header};
-use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -56,6 +55,7 @@ impl Core {
         let header = header.map_err(|error| error.in_file(&path).on_page(0))?;
         self.check_list(&path)?;
         let database = self.database(dbid, path, file, &header)?;
+        know_last_objid(&database)?;
         let file = self.attached_file(&database, header)?;
         self.log_attach(&file).map_err(|error| self.fail(error))?;
         self.shared.add_database(Arc::clone(&database));
@@ -225,14 +225,10 @@ impl Core {
         let stat = file.stat();
         let stat = stat.map_err(|error| JetError::io("stat", error).in_file(&path))?;
         let pages = stat.len / self.page_size.bytes_u64();
-        let state = DatabaseState {
-            pages: Pages::new(Arc::clone(&self.shared.budget)),
-            versions: Versions::default(),
-            deleted: VecDeque::new(),
-            dbtime: header.dbtime_dirtied,
-            last_objid: header.objid_last,
-            last_page: u32::try_from(pages.saturating_sub(2)).unwrap_or(u32::MAX),
-        };
+        let mut state = DatabaseState::new(Pages::new(Arc::clone(&self.shared.budget)));
+        state.dbtime = header.dbtime_dirtied;
+        state.last_objid = header.objid_last;
+        state.last_page = u32::try_from(pages.saturating_sub(2)).unwrap_or(u32::MAX);
         Ok(Arc::new(AttachedDatabase::new(
             dbid,
             path,
@@ -327,4 +323,13 @@ pub(super) fn check_written(file: &AttachedFile) -> JetResult<()> {
     }
     let what = format!("{left} pages cannot be written, because transactions are open");
     Err(JetError::rule(JetErr::DatabaseInUse, what).in_file(&file.database.path))
+}
+
+/// After a crash the header's `objidLast` may be older than the catalog.
+fn know_last_objid(database: &AttachedDatabase) -> JetResult<()> {
+    let size = database.page_size;
+    let last = database.read(|state| catalog::last_objid(state, size))?;
+    let mut state = database.write_anyway();
+    state.last_objid = state.last_objid.max(last);
+    Ok(())
 }

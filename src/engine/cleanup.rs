@@ -1,6 +1,7 @@
 //! Versions that everybody sees are forgotten, and nodes that are deleted for everybody are removed
 //! (log-and-recovery.md section 8.3).
 
+use super::catalog::give_back_unneeded;
 use super::change::Change;
 use super::core::Core;
 use super::open_transaction::OpenTransaction;
@@ -25,6 +26,7 @@ impl Core {
         for database in self.shared.databases() {
             while self.drop_versions(&database) {}
             while self.remove_nodes(&database)? {}
+            while give_back_unneeded(&self.shared, &database)? {}
         }
         Ok(())
     }
@@ -65,6 +67,9 @@ impl Core {
         node: &VersionOf,
     ) -> JetResult<()> {
         let mut state = database.write_anyway();
+        if state.catalog.has_given_back(node.tree.objid) {
+            return Ok(());
+        }
         let mut change = Change {
             shared: &self.shared,
             database,

@@ -2,6 +2,7 @@
 //!
 //! * `change`: the only door through which pages change; `open_transaction`: what the log knows of a session;
 //! * `state`, `pages`: an attached database: its pages in memory; `shared`: what all sessions share;
+//! * `catalog`: tables, columns and indexes of a database; `definition`: how they are described by who wants them;
 //! * `record`: a record being written;
 //! * `session`: sessions and transactions;
 //! * `space`: which page belongs to whom;
@@ -16,11 +17,13 @@ mod attach;
 mod attachments;
 mod background;
 mod bookmark;
+mod catalog;
 mod change;
 mod checkpoint;
 mod cleanup;
 mod core;
 mod create;
+mod definition;
 mod events;
 mod flush;
 mod instance;
@@ -40,6 +43,7 @@ mod transactions;
 mod tree;
 mod versions;
 
+pub use definition::{ColumnDefinition, IndexDefinition, TableDefinition};
 pub use events::Event;
 pub use instance::{Instance, Term};
 pub use parameters::Parameters;

@@ -167,6 +167,7 @@ impl Session {
         for database in self.touched(transaction) {
             let mut state = database.write_anyway();
             state.versions.commit_level(transaction.state(), to);
+            state.catalog.commit_level(transaction.state(), to);
         }
         transaction.set_level(to);
         Ok(())
@@ -182,7 +183,9 @@ impl Session {
         }
         // After an error nobody knows whether it was committed; the instance has stopped.
         for database in self.touched(&transaction) {
-            database.write_anyway().versions.commit(transaction.state());
+            let mut state = database.write_anyway();
+            state.versions.commit(transaction.state());
+            state.catalog.commit(transaction.state());
         }
         logged
     }
@@ -219,6 +222,8 @@ impl Session {
         };
         for database in self.touched(transaction) {
             tree::roll_back(&self.shared, &database, transaction, level)?;
+            let state = database.write_anyway();
+            state.catalog.roll_back(transaction.state(), level);
         }
         if transaction.logged_levels() == level {
             let record = LogRecord::Rollback(Rollback {
@@ -238,7 +243,9 @@ impl Session {
         };
         self.shared.transactions.roll_back(transaction.state());
         for database in self.touched(&transaction) {
-            database.write_anyway().versions.roll_back(transaction.state());
+            let mut state = database.write_anyway();
+            state.versions.roll_back(transaction.state());
+            state.catalog.roll_back(transaction.state(), 0);
         }
     }
 

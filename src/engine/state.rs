@@ -3,6 +3,7 @@
 //! Whoever looks at pages holds the lock for one operation, never while a page is read from the file: where one is
 //! missing, [`AttachedDatabase::read`] gives the lock back, reads the page, and has the operation look again.
 
+use super::catalog::CatalogState;
 use super::pages::Pages;
 use super::shared::Shared;
 use super::versions::{VersionOf, Versions};
@@ -36,6 +37,8 @@ const DBTIME_MARKS: u64 = 0xFFFF_FFFF_FFFF_FFFB;
 pub(crate) struct DatabaseState {
     pub(crate) pages: Pages,
     pub(crate) versions: Versions,
+    /// What is known of tables, and what transactions do to them.
+    pub(crate) catalog: CatalogState,
     /// Nodes that have the delete flag and may be removed when everybody sees that: deletions that were committed, and
     /// insertions that were undone.
     pub(crate) deleted: VecDeque<VersionOf>,
@@ -72,6 +75,19 @@ impl From<FormatError> for Interrupted {
 }
 
 impl DatabaseState {
+    /// Of a file that has no pages yet.
+    pub(crate) fn new(pages: Pages) -> Self {
+        DatabaseState {
+            pages,
+            versions: Versions::default(),
+            catalog: CatalogState::default(),
+            deleted: VecDeque::new(),
+            dbtime: 0,
+            last_objid: 0,
+            last_page: 0,
+        }
+    }
+
     /// A page.
     ///
     /// # Errors
@@ -112,6 +128,12 @@ impl AttachedDatabase {
             state: RwLock::new(state),
             is_closed: AtomicBool::new(false),
         }
+    }
+
+    /// `procid` of the database's own session, whose transactions begin and end under one lock of the state: sessions
+    /// that are begun have other numbers, from 7 on.
+    pub(crate) fn own_session(&self) -> u16 {
+        u16::from(self.dbid)
     }
 
     /// Has an operation look at pages, from the beginning again each time that one had to be read.

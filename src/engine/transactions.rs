@@ -59,6 +59,11 @@ impl TransactionState {
         Some(stamp).filter(|stamp| ![OPEN, ROLLED_BACK].contains(stamp))
     }
 
+    /// It sees what was committed with a stamp up to this.
+    pub(crate) fn snapshot(&self) -> u64 {
+        self.snapshot
+    }
+
     /// Whether it sees what `other` did.
     pub(crate) fn sees(&self, other: &TransactionState) -> bool {
         std::ptr::eq(self, other) || other.stamp().is_some_and(|stamp| stamp <= self.snapshot)

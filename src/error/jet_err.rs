@@ -349,6 +349,10 @@ jet_errs! {
     TableLocked = -1302;
     /// The table is in use.
     TableInUse = -1304, "Close it in all sessions.";
+    /// The table has records.
+    TableNotEmpty = -1308;
+    /// The schema of the table is fixed.
+    FixedDDL = -1323;
     /// The density is not valid.
     DensityInvalid = -1307;
     /// The cursor is not valid.

@@ -48,6 +48,7 @@ mod verified_page;
 
 pub use attach_list::{AttachList, Attachment};
 pub use before_image::{decode_before_image, encode_before_image};
+pub(crate) use catalog::entry_type;
 pub use catalog::{
     CATALOG_COLUMNS, CATALOG_OBJID, CATALOG_ROOT, CatalogColumn, CatalogEntry, CatalogObject, ColumnEntry,
     IndexEntry, LongValueEntry, SHADOW_CATALOG_OBJID, SHADOW_CATALOG_ROOT, SegmentEntry, SegmentFlags,

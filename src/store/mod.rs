@@ -47,6 +47,7 @@ pub use schema::{ColumnSchema, IndexSchema, Schema, TableSchema};
 pub(crate) use search_key::{KeyLimit, SearchKey, padded};
 #[allow(unused_imports, reason = "the layers above are being built")]
 pub(crate) use table::columns;
+pub(crate) use table::columns as table_columns;
 pub use table::{Column, Row, Rows, Table};
 pub use tree::{Entry, Scan, Tree};
 

@@ -119,6 +119,15 @@ impl Schema {
     }
 }
 
+impl TableSchema {
+    /// The tables of these entries, by objid.
+    pub(crate) fn from_entries(entries: impl IntoIterator<Item = CatalogEntry>) -> Vec<TableSchema> {
+        let mut collected = Collected::default();
+        entries.into_iter().for_each(|entry| collected.add(entry));
+        collected.into_tables()
+    }
+}
+
 /// Entries grouped by table, whatever their order in the catalog.
 #[derive(Default)]
 struct Collected {

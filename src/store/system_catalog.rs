@@ -20,6 +20,8 @@ pub(crate) const ROOT_OBJECTS_OBJID: u32 = 5;
 pub(crate) const CATALOG_PAGES: u32 = 20;
 /// Pages that its shadow is made with.
 pub(crate) const SHADOW_PAGES: u32 = 5;
+/// Pages that its indexes are made with.
+pub(crate) const CATALOG_INDEX_PAGES: u32 = 3;
 /// Root of MSysObjids in a new database.
 pub(crate) const OBJIDS_ROOT: u32 = 29;
 /// objid of MSysObjids in a new database.

@@ -36,4 +36,4 @@ pub(crate) use neighbours::{first, last, next, previous};
 pub(crate) use remove::remove_deleted;
 pub(crate) use replace::{replace, replace_unversioned};
 pub(crate) use reserve::release_reserved;
-pub(crate) use undo::{log_undo_info, roll_back};
+pub(crate) use undo::{log_undo_info, roll_back, undo_newest};

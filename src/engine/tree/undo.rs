@@ -32,17 +32,30 @@ pub(crate) fn roll_back(
 ) -> JetResult<()> {
     loop {
         let mut state = database.write(shared)?;
-        let Some(of) = state.versions.newest(transaction.state(), level) else {
-            return Ok(());
-        };
         let mut change = Change {
             shared,
             database,
             state: &mut state,
             transaction,
         };
-        undo(&mut change, &of).map_err(|error| shared.fail(error.in_file(&database.path)))?;
+        if !undo_newest(&mut change, level)? {
+            return Ok(());
+        }
     }
+}
+
+/// Takes back the newest of what the transaction did to the database at `level` and deeper; `false` if nothing is left.
+///
+/// # Errors
+/// As [`roll_back`].
+pub(crate) fn undo_newest(change: &mut Change<'_>, level: u8) -> JetResult<bool> {
+    let transaction = change.transaction.state();
+    let Some(of) = change.state.versions.newest(transaction, level) else {
+        return Ok(false);
+    };
+    let undone = undo(change, &of);
+    undone.map_err(|error| change.shared.fail(error.in_file(&change.database.path)))?;
+    Ok(true)
 }
 
 /// Logs the before images of all that a transaction did to a database, so that its pages may be written once the log is

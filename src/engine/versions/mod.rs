@@ -140,6 +140,21 @@ impl Versions {
         trees.find(|tree| tree.objid == objid)
     }
 
+    /// Whether any node of a tree has a version that `reader` does not see.
+    pub(crate) fn has_unseen(&self, tree: TreeId, reader: &TransactionState) -> bool {
+        let trees = self.trees.get(&tree.fdp).into_iter();
+        let mut versions = trees.flat_map(|tree| tree.nodes.values()).flatten();
+        versions.any(|version| !reader.sees(&version.transaction))
+    }
+
+    /// Forgets all versions of a tree that is given back, and nodes of it that were to be removed.
+    pub(crate) fn forget_tree(&mut self, fdp: u32) {
+        self.trees.remove(&fdp);
+        for (_, versions) in &mut self.ended {
+            versions.retain(|of| of.tree.fdp != fdp);
+        }
+    }
+
     /// A node as `reader` sees it. `data` and `is_deleted`: as it stands on the page, whose versions these are.
     pub(crate) fn see<'n>(
         versions: &[Version],

@@ -325,7 +325,7 @@ fn check_names(schema: &TableSchema) -> JetResult<()> {
 }
 
 /// Names are ASCII here, so that their keys need no code page.
-pub(super) fn check_name(name: &str) -> JetResult<()> {
+pub(crate) fn check_name(name: &str) -> JetResult<()> {
     let printable = name.bytes().all(|byte| (b' '..=b'~').contains(&byte));
     let plain = !name.starts_with(' ') && !name.contains(['!', '.', '[', ']']);
     if (1..=NAME_MOST).contains(&name.len()) && printable && plain {

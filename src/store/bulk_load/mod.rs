@@ -18,6 +18,7 @@ mod table;
 mod tree;
 mod user_catalog;
 
+pub(crate) use layout::check_name;
 pub use schema::{Cell, ColumnSchema, IndexSchema, Row, Storage, TableSchema};
 
 use crate::error::{JetErr, JetError, JetResult};

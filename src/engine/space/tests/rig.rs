@@ -9,7 +9,6 @@ use crate::engine::space::extents;
 use crate::engine::space::owner::Owner;
 use crate::engine::space::{NewTree, ROOT, allocate_page, create_root, create_tree, delete_tree, free_page};
 use crate::engine::state::{AttachedDatabase, DatabaseState};
-use crate::engine::versions::Versions;
 use crate::error::JetResult;
 use crate::format::{Extent, FreeSpace, PageFlags, PageSize, SplitBuffer};
 use crate::io::{FileSystem, MemoryFileSystem, OpenMode, SettableClock};
@@ -57,14 +56,7 @@ impl Rig {
             log,
             CacheBudget::new(usize::MAX),
         );
-        let state = DatabaseState {
-            pages: Pages::new(Arc::clone(&shared.budget)),
-            versions: Versions::default(),
-            deleted: Default::default(),
-            dbtime: 0,
-            last_objid: 0,
-            last_page: 0,
-        };
+        let state = DatabaseState::new(Pages::new(Arc::clone(&shared.budget)));
         let database = AttachedDatabase::new(1, path.into(), page_size, file, state);
         Rig {
             fs,

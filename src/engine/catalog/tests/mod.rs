@@ -1,0 +1,6 @@
+//! New databases, and their schema changed.
+
+mod ddl;
+mod new_database;
+mod random;
+mod rig;
