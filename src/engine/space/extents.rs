@@ -7,6 +7,7 @@
 use crate::engine::bookmark::TreeId;
 use crate::engine::change::{Change, NodeChange};
 use crate::engine::state::{DatabaseState, Look};
+use crate::engine::tree;
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::log_record::{
     FlagInsertAndReplaceData, Insert, LogRecord, NodeDeletion, OperationFlags, Replace,
@@ -18,6 +19,8 @@ use std::cmp::Ordering;
 const LEVELS_MOST: usize = 32;
 /// Bytes of the key and of the data of a node.
 const WORD: u16 = 4;
+/// Bytes that a node takes of a page's room: length of the key, key, data, tag.
+const NODE_COST: usize = 2 + 4 + 4 + 4;
 
 /// How many pages are wanted, in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,10 +167,10 @@ pub(super) fn all(change: &mut Change<'_>, tree: TreeId) -> JetResult<Vec<Extent
     Ok(extents)
 }
 
-/// Puts an extent in, which must not be there.
+/// Puts an extent in, which must not be there. The space tree may be split.
 ///
 /// # Errors
-/// It is there; the record cannot be applied or logged.
+/// It is there; the record cannot be applied or logged; no page can be had for a split.
 pub(super) fn insert(change: &mut Change<'_>, tree: TreeId, extent: Extent) -> JetResult<()> {
     let key = extent.last.to_be_bytes();
     let data = extent.count.to_le_bytes();
@@ -180,9 +183,10 @@ pub(super) fn insert(change: &mut Change<'_>, tree: TreeId, extent: Extent) -> J
         } else {
             None
         };
-        Ok((leaf, line, found.filter(|found| found.extent.last == extent.last)))
+        let same = found.filter(|found| found.extent.last == extent.last);
+        Ok((leaf, line, same, state.page(leaf)?.room()))
     };
-    let (pgno, line, same) = change.database.look_in(change.state, look)?;
+    let (pgno, line, same, room) = change.database.look_in(change.state, look)?;
     match same {
         Some(found) if !found.is_deleted => Err(twice(change, tree, extent)),
         Some(found) => change.node(found.change(tree), |node| {
@@ -193,6 +197,7 @@ pub(super) fn insert(change: &mut Change<'_>, tree: TreeId, extent: Extent) -> J
                 data: &data,
             })
         }),
+        None if room < NODE_COST => tree::insert_unversioned(change, tree, &key, &data),
         None => {
             let line = u16::try_from(line).unwrap_or(u16::MAX);
             change.node(unversioned(tree, pgno, line), |node| {

@@ -63,10 +63,15 @@ pub(super) fn take_page(change: &mut Change<'_>, tree: TreeId) -> JetResult<u32>
 /// The record cannot be applied or logged.
 pub(super) fn put_page(change: &mut Change<'_>, tree: TreeId, pgno: u32) -> JetResult<bool> {
     let mut buffer = read(change, tree)?;
-    let Some(reserve) = buffer.reserves.iter_mut().find(|reserve| reserve.count == 0) else {
+    let mut reserves = buffer.reserves.iter_mut();
+    let fits = |reserve: &Extent| reserve.count == 0 || first_of(*reserve) == pgno.saturating_add(1);
+    let Some(reserve) = reserves.find(|reserve| fits(reserve)) else {
         return Ok(false);
     };
-    *reserve = run(pgno, pgno);
+    *reserve = match reserve.count {
+        0 => run(pgno, pgno),
+        _ => run(pgno, reserve.last),
+    };
     write(change, tree, buffer)?;
     Ok(true)
 }

@@ -1,3 +1,4 @@
+mod replay;
 mod rig;
 
 use super::*;
@@ -190,7 +191,7 @@ fn whatever_is_made_used_and_given_back_every_page_belongs_to_one() {
         let mut rig = Rig::new(page_size, 64);
         let mut random = Seeded::new(seed);
         for step in 0..1500 {
-            random_step(&mut rig, &mut random);
+            random_step(&mut rig, &mut random, true);
             if step % 25 == 0 {
                 rig.check();
             }
@@ -209,7 +210,7 @@ fn whatever_is_made_used_and_given_back_every_page_belongs_to_one() {
     }
 }
 
-fn random_step(rig: &mut Rig, random: &mut Seeded) {
+fn random_step(rig: &mut Rig, random: &mut Seeded, deletes: bool) {
     let tables: Vec<u32> = rig
         .trees
         .values()
@@ -226,12 +227,12 @@ fn random_step(rig: &mut Rig, random: &mut Seeded) {
             let kind = [INDEX, non_unique(), PageFlags::LONG_VALUE][random.index(3)];
             rig.create(tables[random.index(tables.len())], kind, pages, random.one_in(3));
         }
-        6 => {
+        6 if deletes => {
             if let Some(table) = tables.get(random.index(tables.len() * 2)) {
                 rig.delete(*table);
             }
         }
-        7..9 => {
+        7..9 if deletes => {
             if let Some(tree) = all
                 .get(random.index(all.len()))
                 .filter(|fdp| !tables.contains(fdp))
