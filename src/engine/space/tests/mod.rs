@@ -180,6 +180,57 @@ fn pages_that_are_free_or_of_others_are_not_given_back() {
 }
 
 #[test]
+fn space_trees_split_with_pages_of_their_own() {
+    let mut rig = Rig::new(PageSize::Kib4, 64);
+    let table = rig.create(0, TABLE, 4, false);
+    let index = rig.create(table, non_unique(), 1, false);
+    for near in 0..2400 {
+        rig.allocate(table, near);
+        if near % 3 == 0 {
+            rig.allocate(index, 0);
+        }
+    }
+    for fdp in [table, index] {
+        // Every second page, so that none has a free neighbour; then the others.
+        let pages: Vec<u32> = rig.trees[&fdp]
+            .used
+            .iter()
+            .copied()
+            .filter(|pgno| *pgno != fdp)
+            .collect();
+        for (at, pgno) in pages.iter().step_by(2).enumerate() {
+            rig.free(fdp, *pgno);
+            if at % 100 == 0 {
+                rig.check();
+            }
+        }
+        let id = rig.trees[&fdp].id;
+        let available = rig.run(|change| Ok(owner::Owner::of(change, id)?.trees().unwrap().available));
+        let root = available.unwrap().root;
+        let is_leaf = rig
+            .run(|change| Ok(change.page(root)?.view()?.is_leaf()))
+            .unwrap();
+        assert!(!is_leaf || fdp == index);
+        assert!(rig.available(id).len() > pages.len() / 3);
+        rig.check();
+        for _ in 0..pages.len() / 3 {
+            rig.allocate(fdp, 0);
+        }
+        rig.check();
+        let left: Vec<u32> = rig.trees[&fdp]
+            .used
+            .iter()
+            .copied()
+            .filter(|pgno| *pgno != fdp)
+            .collect();
+        left.into_iter().for_each(|pgno| rig.free(fdp, pgno));
+        rig.check();
+    }
+    rig.delete(table);
+    rig.check();
+}
+
+#[test]
 fn whatever_is_made_used_and_given_back_every_page_belongs_to_one() {
     for (page_size, seed) in [
         (PageSize::Kib4, 1),
