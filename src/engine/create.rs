@@ -9,6 +9,7 @@
 
 use super::attach::make_attached;
 use super::attachments::{AttachedFile, logged_path, set_counters};
+use super::catalog;
 use super::checkpoint::counters_of;
 use super::core::Core;
 use super::events::Event;
@@ -42,7 +43,17 @@ pub(crate) struct Creation<'c> {
 }
 
 impl Core {
-    /// Begins to make a database (`JetCreateDatabase`): there is a file that holds nothing but its header. The caller makes
+    /// Makes a database, which is attached then (`JetCreateDatabase`).
+    ///
+    /// # Errors
+    /// As [`begin_creation`](Self::begin_creation). Where the contents cannot be made, the instance has stopped.
+    pub(crate) fn create_database(&self, path: &Path) -> JetResult<Arc<AttachedDatabase>> {
+        let creation = self.begin_creation(path)?;
+        catalog::create_database(&self.shared, creation.database(), catalog::INITIAL_PAGES)?;
+        creation.finish()
+    }
+
+    /// Begins to make a database: there is a file that holds nothing but its header. The caller makes
     /// the contents by changes, in transactions that have ended when he calls [`Creation::finish`].
     ///
     /// # Errors

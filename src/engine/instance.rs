@@ -83,6 +83,15 @@ impl Instance {
         })
     }
 
+    /// Makes a database (`JetCreateDatabase`), which is attached then.
+    ///
+    /// # Errors
+    /// The file exists (`JET_errDatabaseDuplicate`); its directory does not (`JET_errInvalidPath`); six databases are
+    /// attached (`JET_errTooManyAttachedDatabases`). Where the file or the log cannot be written, the instance has stopped.
+    pub fn create_database(&self, path: impl AsRef<Path>) -> JetResult<()> {
+        self.core.create_database(path.as_ref()).map(drop)
+    }
+
     /// Attaches a database (`JetAttachDatabase`): it can be opened until it is detached or the instance ends. One that is
     /// attached already stays so.
     ///

@@ -7,7 +7,7 @@ use crate::error::{JetErr, JetResult};
 use crate::format::{ColumnId, ColumnType, FixedField, PageSize, RecordWriter};
 use std::fmt::Debug;
 
-fn orders() -> TableDefinition {
+pub(super) fn orders() -> TableDefinition {
     TableDefinition::new("orders")
         .column(ColumnDefinition::new("id", ColumnType::Long).auto_increment())
         .column(ColumnDefinition::new("customer", ColumnType::Text).max_len(80))
@@ -22,7 +22,7 @@ fn orders() -> TableDefinition {
 }
 
 /// Inserts records into `orders` with these ids, as a cursor would.
-fn fill(change: &mut Change<'_>, ids: std::ops::Range<i32>) -> JetResult<()> {
+pub(super) fn fill(change: &mut Change<'_>, ids: std::ops::Range<i32>) -> JetResult<()> {
     let (database, reader) = (change.database, change.transaction.state().clone());
     let table = database.look_in(change.state, |state| {
         catalog::table(state, database.page_size, "orders", &reader)

@@ -3,4 +3,5 @@
 mod ddl;
 mod new_database;
 mod random;
+mod replay;
 mod rig;
