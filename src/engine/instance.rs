@@ -8,7 +8,9 @@ use super::attach::check_written;
 use super::attachments::make_clean;
 use super::background::Background;
 use super::checkpoint::counters_of;
+use super::catalog;
 use super::core::Core;
+use super::database::Database;
 use super::flush::END;
 use super::parameters::Parameters;
 use super::session::Session;
@@ -101,6 +103,26 @@ impl Instance {
     /// (`JET_errInvalidDatabaseVersion`); six databases are attached (`JET_errTooManyAttachedDatabases`).
     pub fn attach_database(&self, path: impl AsRef<Path>) -> JetResult<()> {
         self.core.attach(path.as_ref()).map(drop)
+    }
+
+    /// Makes a database and attaches it (`JetCreateDatabase`).
+    ///
+    /// # Errors
+    /// The file exists (`JET_errDatabaseDuplicate`); its directory does not (`JET_errInvalidPath`); six databases are
+    /// attached (`JET_errTooManyAttachedDatabases`); it cannot be written: the instance has stopped then.
+    pub fn create_database(&self, path: impl AsRef<Path>) -> JetResult<Database> {
+        let creation = self.core.begin_creation(path.as_ref())?;
+        let database = creation.database();
+        catalog::create_database(&self.core.shared, database, catalog::INITIAL_PAGES)?;
+        creation.finish().map(Database::new)
+    }
+
+    /// Opens a database (`JetOpenDatabase`), which is attached if it is not yet.
+    ///
+    /// # Errors
+    /// Those of [`attach_database`](Self::attach_database).
+    pub fn open_database(&self, path: impl AsRef<Path>) -> JetResult<Database> {
+        self.core.attach(path.as_ref()).map(Database::new)
     }
 
     /// Detaches a database (`JetDetachDatabase`): its file is clean then.

@@ -107,6 +107,27 @@ impl Session {
         }
     }
 
+    /// Does something whole or not at all, in a level of its own; outside of a transaction it is committed at once.
+    ///
+    /// # Errors
+    /// Those of `act`, then everything was taken back; those of beginning and committing.
+    pub(crate) fn in_level<T>(&self, act: impl FnOnce() -> JetResult<T>) -> JetResult<T> {
+        let level = self.begin()?;
+        match act() {
+            Ok(done) => level.commit().map(|()| done),
+            Err(error) => {
+                // Where that fails, the instance stops; the first error says more.
+                let _ = level.roll_back();
+                Err(error)
+            }
+        }
+    }
+
+    /// `procid`.
+    pub(crate) fn id(&self) -> u16 {
+        self.id
+    }
+
     /// What all sessions of the instance share.
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared

@@ -332,6 +332,13 @@ impl IndexKeys {
         self.tuples
     }
 
+    /// Whether its keys can need values from the long value tree.
+    pub(crate) fn reads_long_values(&self) -> bool {
+        self.segments
+            .iter()
+            .any(|segment| segment.column.kind.is_some_and(ColumnType::is_long))
+    }
+
     /// Whether a change of this column can change the entries.
     pub(crate) fn depends_on(&self, id: ColumnId) -> bool {
         let segments = self.segments.iter().map(|segment| &segment.column);

@@ -33,6 +33,7 @@ pub(crate) mod system_catalog;
 mod table;
 mod tree;
 
+pub(crate) use bulk_load::{LID_MOST, chunk_len};
 pub use database::Database;
 pub use file_lock::{lock_file, open_exclusively};
 pub use header_update::{write_checkpoint, write_checkpoint_to, write_database_header};

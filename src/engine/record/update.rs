@@ -52,6 +52,17 @@ pub(crate) enum ColumnValue<'a> {
     LongValue(Lid),
 }
 
+impl<'a> ColumnValue<'a> {
+    /// The bytes of a value or default that stands in the record or the schema.
+    pub(crate) fn bytes(self) -> Option<Cow<'a, [u8]>> {
+        match self {
+            ColumnValue::Default(bytes) => Some(Cow::Borrowed(bytes)),
+            ColumnValue::Value(bytes) => Some(bytes),
+            ColumnValue::Null | ColumnValue::LongValue(_) => None,
+        }
+    }
+}
+
 impl RecordUpdate {
     /// Begins a record to be inserted (`JET_prepInsert`): fixed and variable columns have their defaults.
     ///
@@ -107,6 +118,11 @@ impl RecordUpdate {
             changed: BTreeSet::new(),
             referred: Vec::new(),
         }
+    }
+
+    /// The columns of its table.
+    pub(crate) fn layout(&self) -> &RecordLayout {
+        &self.layout
     }
 
     /// What the column holds: its value `sequence`, counted from 1.

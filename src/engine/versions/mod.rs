@@ -208,9 +208,14 @@ impl Versions {
 
     /// A level was committed: its versions become those of the level above.
     pub(crate) fn commit_level(&mut self, transaction: &TransactionState, level: u8) {
-        let versions = self.open.get(&transaction.trx()).cloned().unwrap_or_default();
+        let Some(versions) = self.open.get(&transaction.trx()) else {
+            return;
+        };
         for of in versions.iter().rev() {
-            match self.get_mut(of) {
+            let nodes = self.trees.get_mut(&of.tree.fdp);
+            let chain = nodes.and_then(|tree| tree.nodes.get_mut(&of.bookmark.name()));
+            let version = chain.and_then(|chain| chain.iter_mut().find(|version| version.rceid == of.rceid));
+            match version {
                 Some(version) if version.level > level => version.level = level,
                 _ => break,
             }

@@ -7,10 +7,10 @@ use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{PageFlags, PageSize};
 
 /// Largest LID that fits 4 bytes.
-const LID_MAX: u32 = 0x7fff_feff;
+pub(crate) const LID_MOST: u32 = 0x7fff_feff;
 
 /// Bytes of a chunk by page size (section 12.4).
-pub(super) fn chunk_len(size: PageSize) -> usize {
+pub(crate) fn chunk_len(size: PageSize) -> usize {
     match size {
         PageSize::Kib2 | PageSize::Kib4 | PageSize::Kib8 => size.bytes() - 82,
         PageSize::Kib16 => 4050,
@@ -46,7 +46,7 @@ impl LongValueWriter {
     /// Appends a value, referred to once; returns its LID.
     pub(super) fn push(&mut self, file: &mut PageFile, value: &[u8]) -> JetResult<u32> {
         let lid = self.last_lid + 1;
-        if lid > LID_MAX {
+        if lid > LID_MOST {
             return Err(JetError::rule(
                 JetErr::OutOfLongValueIDs,
                 "no long value ids are left",

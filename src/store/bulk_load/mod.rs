@@ -10,6 +10,7 @@
 
 mod layout;
 mod long_value;
+pub(crate) use long_value::{LID_MOST, chunk_len};
 mod page_file;
 mod schema;
 mod space;
