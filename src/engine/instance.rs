@@ -7,8 +7,8 @@
 use super::attach::check_written;
 use super::attachments::make_clean;
 use super::background::Background;
-use super::checkpoint::counters_of;
 use super::catalog;
+use super::checkpoint::counters_of;
 use super::core::Core;
 use super::database::Database;
 use super::flush::END;

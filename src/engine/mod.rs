@@ -42,6 +42,8 @@ mod space;
 mod start;
 mod state;
 mod table;
+#[cfg(test)]
+mod tests;
 mod transactions;
 mod tree;
 mod versions;
