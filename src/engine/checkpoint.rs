@@ -5,15 +5,13 @@
 //! ```
 
 use super::attachments::{Counters, set_counters, set_newest_generation};
-use super::core::Core;
+use super::core::{Core, LockedFile};
 use super::events::Event;
 use crate::error::JetResult;
 use crate::format::{AttachList, Checkpoint, DatabaseHeader, DbState, LogPosition, LogTime};
-use crate::io::File;
 use crate::store::write_checkpoint_to;
 use parking_lot::Mutex;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// The checkpoint moves when it can go forward by this part of its greatest depth.
 const STEPS: u64 = 16;
@@ -24,7 +22,7 @@ const LIST_IS_VALID: u8 = 1;
 #[derive(Debug)]
 pub(super) struct CheckpointFile {
     pub(super) path: PathBuf,
-    pub(super) file: Arc<dyn File>,
+    pub(super) file: LockedFile,
     /// What is in it.
     pub(super) written: Mutex<Checkpoint>,
     /// The oldest generation that may still be there; logs below were deleted.
@@ -45,7 +43,8 @@ impl CheckpointFile {
             checkpoint.flags |= LIST_IS_VALID;
         }
         checkpoint.attach_list = list.unwrap_or_default();
-        write_checkpoint_to(&*self.file, &checkpoint).map_err(|error| error.in_file(&self.path))?;
+        let file = self.file.get()?;
+        write_checkpoint_to(&*file, &checkpoint).map_err(|error| error.in_file(&self.path))?;
         *written = checkpoint;
         Ok(())
     }

@@ -6,7 +6,7 @@ use super::events::Event;
 use super::flush::Geometry;
 use super::parameters::Parameters;
 use super::shared::Shared;
-use crate::error::{JetError, JetResult};
+use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{LogPosition, LogTime, PageSize, Signature};
 use crate::io::File;
 use crate::store::log_writer::LogNaming;
@@ -21,9 +21,8 @@ pub(crate) struct Core {
     pub(super) page_size: PageSize,
     pub(crate) shared: Arc<Shared>,
     pub(super) attachments: Arc<Attachments>,
-    /// Locked as long as the instance lives.
-    #[expect(dead_code, reason = "it is held, not used")]
-    pub(super) lock: Arc<dyn File>,
+    /// The checkpoint file, which keeps others out.
+    pub(super) lock: LockedFile,
     /// None without a log.
     pub(super) checkpoint: Option<CheckpointFile>,
     /// The names of the logs.
@@ -37,6 +36,31 @@ pub(crate) struct Core {
     pub(super) administration: Mutex<()>,
     /// Whether it was told that the instance has stopped.
     pub(super) is_failure_told: AtomicBool,
+}
+
+/// A file that is locked until the instance has ended.
+#[derive(Debug, Clone)]
+pub(super) struct LockedFile(Arc<Mutex<Option<Arc<dyn File>>>>);
+
+impl LockedFile {
+    /// A file that was locked.
+    pub(super) fn new(file: Arc<dyn File>) -> Self {
+        LockedFile(Arc::new(Mutex::new(Some(file))))
+    }
+
+    /// The file.
+    ///
+    /// # Errors
+    /// `JET_errNotInitialized`: the instance has ended.
+    pub(super) fn get(&self) -> JetResult<Arc<dyn File>> {
+        let ended = || JetError::rule(JetErr::NotInitialized, "the instance has ended");
+        self.0.lock().clone().ok_or_else(ended)
+    }
+
+    /// Lets others have it.
+    pub(super) fn release(&self) {
+        *self.0.lock() = None;
+    }
 }
 
 impl Core {

@@ -7,7 +7,6 @@
 use super::attach::check_written;
 use super::attachments::make_clean;
 use super::background::Background;
-use super::catalog;
 use super::checkpoint::counters_of;
 use super::core::Core;
 use super::database::Database;
@@ -90,8 +89,8 @@ impl Instance {
     /// # Errors
     /// The file exists (`JET_errDatabaseDuplicate`); its directory does not (`JET_errInvalidPath`); six databases are
     /// attached (`JET_errTooManyAttachedDatabases`). Where the file or the log cannot be written, the instance has stopped.
-    pub fn create_database(&self, path: impl AsRef<Path>) -> JetResult<()> {
-        self.core.create_database(path.as_ref()).map(drop)
+    pub fn create_database(&self, path: impl AsRef<Path>) -> JetResult<Database> {
+        self.core.create_database(path.as_ref()).map(Database::new)
     }
 
     /// Attaches a database (`JetAttachDatabase`): it can be opened until it is detached or the instance ends. One that is
@@ -101,27 +100,7 @@ impl Instance {
     /// There is no such file, or somebody uses it (`JET_errDatabaseInUse`); it was not shut down cleanly
     /// (`JET_errDatabaseDirtyShutdown`), has another page size (`JET_errPageSizeMismatch`) or a format that is not written
     /// (`JET_errInvalidDatabaseVersion`); six databases are attached (`JET_errTooManyAttachedDatabases`).
-    pub fn attach_database(&self, path: impl AsRef<Path>) -> JetResult<()> {
-        self.core.attach(path.as_ref()).map(drop)
-    }
-
-    /// Makes a database and attaches it (`JetCreateDatabase`).
-    ///
-    /// # Errors
-    /// The file exists (`JET_errDatabaseDuplicate`); its directory does not (`JET_errInvalidPath`); six databases are
-    /// attached (`JET_errTooManyAttachedDatabases`); it cannot be written: the instance has stopped then.
-    pub fn create_database(&self, path: impl AsRef<Path>) -> JetResult<Database> {
-        let creation = self.core.begin_creation(path.as_ref())?;
-        let database = creation.database();
-        catalog::create_database(&self.core.shared, database, catalog::INITIAL_PAGES)?;
-        creation.finish().map(Database::new)
-    }
-
-    /// Opens a database (`JetOpenDatabase`), which is attached if it is not yet.
-    ///
-    /// # Errors
-    /// Those of [`attach_database`](Self::attach_database).
-    pub fn open_database(&self, path: impl AsRef<Path>) -> JetResult<Database> {
+    pub fn attach_database(&self, path: impl AsRef<Path>) -> JetResult<Database> {
         self.core.attach(path.as_ref()).map(Database::new)
     }
 
@@ -167,7 +146,8 @@ impl Instance {
         let _ = self.core.shared.stop_service();
     }
 
-    /// Ends the instance (`JetTerm2`). It can do nothing afterwards.
+    /// Ends the instance (`JetTerm2`). It can do nothing afterwards. The files of its databases stay locked as long as a
+    /// [`Database`] of it is held.
     ///
     /// # Errors
     /// Transactions are open (`JET_errTooManyActiveUsers`): the instance goes on; [`Term::Dirty`] ends it all the same.
@@ -264,5 +244,6 @@ impl Core {
             self.shared.remove_database(file.database.dbid);
             self.attachments.remove(file.database.dbid);
         }
+        self.lock.release();
     }
 }

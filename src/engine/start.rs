@@ -8,7 +8,7 @@
 
 use super::attachments::Attachments;
 use super::checkpoint::CheckpointFile;
-use super::core::Core;
+use super::core::{Core, LockedFile};
 use super::events::Event;
 use super::flush::Geometry;
 use super::pages::CacheBudget;
@@ -104,9 +104,10 @@ impl Start {
         shared.sessions.set_most(self.parameters.max_sessions);
         let extension = self.parameters.db_extension_size as usize * self.page_size.bytes();
         shared.extension_bytes.store(extension, Ordering::Relaxed);
+        let lock = LockedFile::new(Arc::clone(&self.checkpoint));
         let checkpoint = log.checkpoint.map(|written| CheckpointFile {
             path: self.checkpoint_path.clone(),
-            file: Arc::clone(&self.checkpoint),
+            file: lock.clone(),
             written: Mutex::new(written),
             oldest: Mutex::new(log.oldest),
         });
@@ -119,7 +120,7 @@ impl Start {
             shared: Arc::new(shared),
             attachments: log.attachments,
             checkpoint,
-            lock: self.checkpoint,
+            lock,
             naming: log.naming,
             geometry,
             signature: log.signature,

@@ -18,7 +18,7 @@ use crate::error::JetResult;
 /// The instance has stopped.
 pub(crate) fn give_back_unneeded(shared: &Shared, database: &AttachedDatabase) -> JetResult<bool> {
     let oldest = shared.transactions.oldest_snapshot();
-    let mut state = database.write(shared)?;
+    let mut state = database.write_to_end(shared)?;
     let Some(lent) = state.catalog.take_unneeded(oldest) else {
         return Ok(false);
     };

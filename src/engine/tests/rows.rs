@@ -72,14 +72,14 @@ fn rows_are_there_after_the_instance_ended_and_everything_fits_together() {
         fill(&session, &table, 200);
         let before = rows(&mut table);
         assert_eq!(before.len(), 200);
-        drop(table);
+        drop((table, database));
         instance.term(Term::Complete).unwrap();
         assert_sound(&fs);
         assert!(Schema::load(&on_disk(&fs)).unwrap().table("orders").is_ok());
 
         let instance = start(&fs, page_size);
         let session = instance.session().unwrap();
-        let database = instance.open_database(PATH).unwrap();
+        let database = instance.attach_database(PATH).unwrap();
         assert_eq!(database.tables(&session).unwrap(), ["orders"]);
         let mut table = database.open_table(&session, "orders").unwrap();
         assert_eq!(rows(&mut table), before);
@@ -109,7 +109,7 @@ fn what_was_committed_survives_a_crash_and_what_was_not_is_gone() {
 
     let instance = start(&fs, 4096);
     let session = instance.session().unwrap();
-    let database = instance.open_database(PATH).unwrap();
+    let database = instance.attach_database(PATH).unwrap();
     let mut table = database.open_table(&session, "orders").unwrap();
     assert_eq!(rows(&mut table), before);
     drop(table);

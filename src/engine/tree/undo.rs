@@ -31,7 +31,7 @@ pub(crate) fn roll_back(
     level: u8,
 ) -> JetResult<()> {
     loop {
-        let mut state = database.write(shared)?;
+        let mut state = database.write_to_end(shared)?;
         let mut change = Change {
             shared,
             database,
@@ -68,7 +68,7 @@ pub(crate) fn log_undo_info(
     database: &AttachedDatabase,
     transaction: &Arc<TransactionState>,
 ) -> JetResult<()> {
-    let mut state = database.write(shared)?;
+    let mut state = database.write_to_end(shared)?;
     if !transaction.is_open() {
         return Ok(());
     }
