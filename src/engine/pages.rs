@@ -11,7 +11,7 @@
 use super::transactions::TransactionState;
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{LogPosition, PageBuffer};
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 

@@ -38,7 +38,7 @@ pub(crate) enum From<'b> {
 }
 
 /// How to go on from a node that is not seen.
-type Step = fn(&DatabaseState, TreeId, Place) -> Look<Option<Place>>;
+pub(super) type Step = fn(&DatabaseState, TreeId, Place) -> Look<Option<Place>>;
 
 /// The node that a transaction sees there, if it sees one.
 ///
@@ -52,6 +52,20 @@ pub(crate) fn find<'s>(
 ) -> Look<Option<FoundNode<'s>>> {
     let (place, step) = start(state, tree, from)?;
     find_from(state, tree, place, step, reader)
+}
+
+/// The node that a transaction sees beside a place, in the direction of `step`.
+///
+/// # Errors
+/// As [`find`].
+pub(super) fn find_beside<'s>(
+    state: &'s DatabaseState,
+    tree: TreeId,
+    place: Place,
+    step: Step,
+    reader: &TransactionState,
+) -> Look<Option<FoundNode<'s>>> {
+    find_from(state, tree, step(state, tree, place)?, Some(step), reader)
 }
 
 /// Where the search begins, and which way it goes on.

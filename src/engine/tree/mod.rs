@@ -6,7 +6,7 @@
 //! ```
 //!
 //! * `descend`: from the root to a leaf; every page on the way is checked; `order`: how nodes compare;
-//! * `neighbours`, `find`: the nodes of the leaves in order, and which of them a transaction sees;
+//! * `neighbours`, `find`, `cursor`: the nodes of the leaves in order, and which of them a transaction sees;
 //! * `insert`, `replace`, `delete`, `add`: changes of one node; `conflict`: who may make them;
 //! * `split`: room on full pages; `reserve`: room that is kept for rollbacks;
 //! * `undo`: changes taken back; `remove`: deleted nodes and empty leaves go.
@@ -14,6 +14,7 @@
 
 mod add;
 mod conflict;
+mod cursor;
 mod delete;
 mod descend;
 mod find;
@@ -25,9 +26,12 @@ mod remove;
 mod replace;
 mod reserve;
 mod split;
+#[cfg(test)]
+mod tests;
 mod undo;
 
 pub(crate) use add::{add, add64};
+pub(crate) use cursor::Cursor;
 pub(crate) use delete::{delete, delete_unversioned};
 pub(crate) use descend::{NodeOnPage, Place, Seek, node, seek};
 pub(crate) use find::{FoundNode, From, find};

@@ -10,6 +10,7 @@ use super::point::{balanced, beside};
 use super::prefix::{Item, select};
 use crate::engine::bookmark::TreeId;
 use crate::engine::state::{DatabaseState, Look};
+use crate::error::{JetErr, JetError};
 use crate::format::log_record::{PageOperation, Split, SplitOperation, SplitType};
 use crate::format::{FormatError, NodeFlags, NodeParts, Page, PageFlags};
 use crate::recovery::shared_prefix;
@@ -113,6 +114,13 @@ pub(super) fn leaf(
             items.remove(line);
             let point = beside(line, items.len());
             right(tree, page, &items, point, None).map_err(fail)
+        }
+        Pending::Grow { .. } if items.len() < 2 => {
+            // Its key is compressed with the prefix of a node that is gone: only a split could store it anew.
+            let what = "the record and the prefix of its page together are longer than a page";
+            Err(JetError::rule(JetErr::RecordTooBig, what)
+                .on_page(page.pgno)
+                .into())
         }
         Pending::Grow { len } => {
             if let Some(item) = items.get_mut(line) {

@@ -1,0 +1,6 @@
+mod check;
+mod loads;
+mod model;
+mod random;
+mod replay;
+mod rig;
