@@ -6,7 +6,7 @@ use super::super::limits::{capacity, whole_cost};
 use super::super::order::separator;
 use super::super::reserve::{longest_before, of_lines};
 use super::Pending;
-use super::point::{balanced, beside};
+use super::point::{balanced, beside, fullest};
 use super::prefix::{Item, select};
 use crate::engine::bookmark::TreeId;
 use crate::engine::state::{DatabaseState, Look};
@@ -153,11 +153,12 @@ pub(super) fn internal(tree: TreeId, page: &Page<'_>, line: usize, below: &Level
     let prefix = page.prefix_key().map_err(fail)?;
     // The pages of a sequential load stay full on all levels.
     let is_last = line + 2 == items.len();
-    let point = if is_last && below.is_append() {
-        Some(line + 1)
+    let choose = if is_last && below.is_append() {
+        fullest
     } else {
-        balanced(&items, prefix, capacity(page.size))
+        balanced
     };
+    let point = choose(&items, prefix, capacity(page.size));
     let point = point.ok_or_else(|| {
         let what = "has pointers that find no room on two pages";
         super::super::descend::damaged(page.pgno, what)

@@ -68,6 +68,30 @@ fn a_random_load_fills_two_thirds_of_its_pages() {
     );
 }
 
+/// Separators of nearly a quarter of a page: there are many levels, and every one is split often.
+#[test]
+fn pages_are_split_on_all_levels() {
+    for is_sequential in [true, false] {
+        let rig = Rig::new(PageSize::Kib4, true);
+        let tree = rig.tree(true);
+        let mut numbers = shuffled(600);
+        if is_sequential {
+            numbers.sort_unstable();
+        }
+        for number in numbers {
+            // The beginnings differ, and so do the last bytes of neighbours.
+            let [high, low] = u16::try_from(number).unwrap().to_be_bytes();
+            let mut key = vec![low >> 4; 990];
+            key[0] = high;
+            key.extend([low >> 4, low]);
+            rig.run(|change| insert(change, tree, &key, &[7; 300])).unwrap();
+        }
+        assert!(check(&rig, tree).len() > 40);
+        let again = super::replay::replay(&rig.records(), PageSize::Kib4);
+        assert!(rig.pages().iter().all(|(pgno, page)| again[pgno] == *page));
+    }
+}
+
 #[test]
 fn a_tree_whose_nodes_were_all_deleted_has_one_leaf_and_its_pages_are_free() {
     let rig = Rig::new(PageSize::Kib4, true);

@@ -73,7 +73,8 @@ pub(super) fn replay(records: &[Vec<u8>], size: PageSize) -> BTreeMap<u32, PageB
                     apply_split(&mut replayed, &splits, leaf.as_ref()).unwrap();
                 }
                 apply_merge(&mut replayed, &merges).unwrap();
-                (splits.clear(), merges.clear());
+                splits.clear();
+                merges.clear();
                 (leaf, in_macro) = (None, false);
             }
             other if in_macro => leaf = Some(other),

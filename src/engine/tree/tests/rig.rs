@@ -82,6 +82,7 @@ impl Rig {
             pages: Pages::new(Arc::clone(&shared.budget)),
             versions: Versions::default(),
             deleted: Default::default(),
+            catalog: Default::default(),
             dbtime: 0,
             last_objid: 0,
             last_page: 0,
