@@ -117,11 +117,11 @@ impl<'a> Body<'a> for CreateDatabase<'a> {
         })
     }
 
-    fn store(&self, record: &mut Vec<u8>) -> Result<(), FormatError> {
+    fn store(&self, out: &mut Vec<u8>) -> Result<(), FormatError> {
         let mut flags = self.flags;
         flags.set(CreateFlags::VERSION, self.version.is_some());
         flags.set(CreateFlags::UNICODE, self.path.is_unicode);
-        record.resize(Self::path_start(flags), 0);
+        let record = &mut vec![0; Self::path_start(flags)];
         self.session.store(record, 1)?;
         self.database.store(record, 3)?;
         self.grbit.store(record, 4)?;
@@ -132,7 +132,9 @@ impl<'a> Body<'a> for CreateDatabase<'a> {
             version.store(record, 43)?;
             update.store(record, 45)?;
         }
-        self.path.store(record, 40)
+        self.path.store(record, 40)?;
+        out.append(record);
+        Ok(())
     }
 
     fn visit(&self, sink: Sink<'_, 'a>) {
@@ -203,10 +205,10 @@ impl<'a> Body<'a> for AttachDatabase<'a> {
         })
     }
 
-    fn store(&self, record: &mut Vec<u8>) -> Result<(), FormatError> {
+    fn store(&self, out: &mut Vec<u8>) -> Result<(), FormatError> {
         let mut flags = self.flags;
         flags.set(AttachFlags::UNICODE, self.path.is_unicode);
-        record.resize(75, 0);
+        let record = &mut vec![0; 75];
         self.session.store(record, 1)?;
         self.database.store(record, 3)?;
         self.pages_most.store(record, 4)?;
@@ -214,7 +216,9 @@ impl<'a> Body<'a> for AttachDatabase<'a> {
         self.signature.store(record, 16)?;
         self.log_signature.store(record, 44)?;
         flags.store(record, 74)?;
-        self.path.store(record, 72)
+        self.path.store(record, 72)?;
+        out.append(record);
+        Ok(())
     }
 
     fn visit(&self, sink: Sink<'_, 'a>) {
@@ -269,14 +273,16 @@ impl<'a> Body<'a> for DetachDatabase<'a> {
         })
     }
 
-    fn store(&self, record: &mut Vec<u8>) -> Result<(), FormatError> {
+    fn store(&self, out: &mut Vec<u8>) -> Result<(), FormatError> {
         let mut flags = self.flags;
         flags.set(DetachFlags::UNICODE, self.path.is_unicode);
-        record.resize(7, 0);
+        let record = &mut vec![0; 7];
         self.session.store(record, 1)?;
         self.database.store(record, 3)?;
         flags.store(record, 6)?;
-        self.path.store(record, 4)
+        self.path.store(record, 4)?;
+        out.append(record);
+        Ok(())
     }
 
     fn visit(&self, sink: Sink<'_, 'a>) {

@@ -103,11 +103,13 @@ macro_rules! records {
             /// # Errors
             /// A value or tail that the record cannot hold; `out` is as it was.
             pub fn encode(&self, out: &mut Vec<u8>) -> Result<(), FormatError> {
-                let mut record = Vec::new();
-                match self { $(LogRecord::$variant(body) => body.store(&mut record)?,)* }
-                put(&mut record, 0, &[self.record_type().0]);
-                out.extend_from_slice(&record);
-                Ok(())
+                let start = out.len();
+                let stored = match self { $(LogRecord::$variant(body) => body.store(out),)* };
+                match stored {
+                    Ok(()) => put(out, start, &[self.record_type().0]),
+                    Err(_) => out.truncate(start),
+                }
+                stored
             }
 
             /// Its type.

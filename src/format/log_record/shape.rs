@@ -18,8 +18,8 @@ pub(super) trait Body<'a>: Sized {
     /// Reads the record; `fields` are its bytes and no more.
     fn read(fields: &Fields<'a>) -> Result<Self, FormatError>;
 
-    /// Appends the record to `record`, which is empty; the byte of its type is left 0.
-    fn store(&self, record: &mut Vec<u8>) -> Result<(), FormatError>;
+    /// Appends the record to `out`; the byte of its type is left 0. After an error anything may have been appended.
+    fn store(&self, out: &mut Vec<u8>) -> Result<(), FormatError>;
 
     /// Gives every field to `sink`, in the order of the declaration.
     fn visit(&self, sink: Sink<'_, 'a>);
@@ -352,22 +352,27 @@ macro_rules! record {
 /// The writing of a record: its fixed part, then its tails, then the lengths of those.
 macro_rules! store {
     ($len:literal { $($offset:literal $field:ident,)* } { $($tail:ident = $kind:ident @ $at:literal,)* }) => {
-        fn store(&self, record: &mut Vec<u8>) -> Result<(), $crate::format::FormatError> {
-            record.resize($len, 0);
+        fn store(&self, out: &mut Vec<u8>) -> Result<(), $crate::format::FormatError> {
+            let start = out.len();
+            out.resize(start + $len, 0);
+            $(out.extend_from_slice($crate::format::log_record::shape::Tail::bytes(&self.$tail));)*
+            let record = out.get_mut(start..).unwrap_or_default();
             $($crate::format::log_record::shape::Field::store(&self.$field, record, $offset)?;)*
             $(
                 let tail = $crate::format::log_record::shape::Tail::bytes(&self.$tail);
                 $crate::format::log_record::shape::put_length::$kind(record, $at, tail.len())?;
-                record.extend_from_slice(tail);
             )*
+            let _ = record;
             Ok(())
         }
     };
     ($len:literal { $($offset:literal $field:ident,)* } { skippable $($rest:ident)? }) => {
-        fn store(&self, record: &mut Vec<u8>) -> Result<(), $crate::format::FormatError> {
-            record.resize($len, 0);
+        fn store(&self, out: &mut Vec<u8>) -> Result<(), $crate::format::FormatError> {
+            let start = out.len();
+            out.resize(start + $len, 0);
+            $(out.extend_from_slice($crate::format::log_record::shape::Tail::bytes(&self.$rest));)?
+            let record = out.get_mut(start..).unwrap_or_default();
             $($crate::format::log_record::shape::Field::store(&self.$field, record, $offset)?;)*
-            $(record.extend_from_slice($crate::format::log_record::shape::Tail::bytes(&self.$rest));)?
             $crate::format::log_record::shape::put_skippable_len(record)
         }
     };

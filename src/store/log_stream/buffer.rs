@@ -83,12 +83,14 @@ impl Buffer {
     }
 
     /// Appends the encoded group, in a new generation if this one has no room for it.
-    pub(super) fn put(&mut self, now: LogTime) -> JetResult<Appended> {
+    pub(super) fn put(&mut self, now: impl Fn() -> LogTime) -> JetResult<Appended> {
         if !self.group_fits() {
             self.check_fits_at_all()?;
-            self.roll(now)?;
+            self.roll(now())?;
         }
-        self.name_time(now);
+        if self.packing.bytes().is_empty() {
+            self.packing.set_times(SegmentTimes::Next(now()));
+        }
         let end = self.packing.position();
         let mut appended = Appended {
             first: end,
@@ -152,12 +154,6 @@ impl Buffer {
             first,
             segments,
             end: self.packing.position(),
-        }
-    }
-
-    fn name_time(&mut self, now: LogTime) {
-        if self.packing.bytes().is_empty() {
-            self.packing.set_times(SegmentTimes::Next(now));
         }
     }
 

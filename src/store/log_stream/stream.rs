@@ -82,7 +82,7 @@ impl Live {
             let len = state.buffer.encode(records)?;
             let waiting = state.buffer.len() + state.being_written;
             if waiting == 0 || waiting + len <= self.buffer_len {
-                return state.buffer.put(self.now());
+                return state.buffer.put(|| self.now());
             }
             let end = state.buffer.end();
             drop(state);
