@@ -241,7 +241,10 @@ impl fmt::Display for LogDamageKind {
 mod tests {
     use super::super::log_header::tests::header;
     use super::super::log_segment::tests::segment;
+    use super::super::primitive::LogTime;
     use super::*;
+    use crate::format::bytes::put;
+    use crate::format::checksum::stamp_segment;
     use rand::rngs::StdRng;
     use rand::{Rng, SeedableRng};
 
@@ -280,6 +283,71 @@ mod tests {
             assert_eq!((verdict.valid, verdict.end.sector), (valid, valid + 1));
             let sum = (1..=valid).fold(0, |sum, slot| sum ^ segment_sum(&segment(7, slot), slot));
             assert_eq!(verdict.segments_checksum, sum);
+        }
+    }
+
+    /// The slots of a log that is written in place, by writes of these lengths.
+    fn in_place(writes: &[u16]) -> Vec<Vec<u8>> {
+        let mut slots = body(writes.iter().sum());
+        let mut slot = 0;
+        for write in writes {
+            let first = &mut slots[usize::from(slot)];
+            put(first, 16, &LogTime::utc(2026, 11, 25, 1, 2, 3, 4).to_bytes());
+            stamp_segment(first, u32::from(slot) + 1);
+            slot += write;
+        }
+        slots
+    }
+
+    fn scan_in_place(slots: &[Vec<u8>]) -> LogVerdict {
+        let mut header = header(7, SLOTS);
+        header.set_written_in_place();
+        let mut scan = LogScan::new(&header);
+        for segment in slots {
+            scan.push(segment).unwrap();
+        }
+        scan.finish()
+    }
+
+    #[test]
+    fn a_torn_last_write_ends_a_log_that_is_written_in_place_and_no_other() {
+        let whole = in_place(&[2, 1, 4]);
+        assert_eq!(scan_in_place(&whole).torn_write, None);
+        for lost in 1..1_u32 << 4 {
+            for zero in [false, true] {
+                let mut slots = whole.clone();
+                for index in (0..4).filter(|index| lost >> index & 1 == 1) {
+                    let segment = slot(&mut slots, 4 + index);
+                    if zero {
+                        segment.fill(0);
+                    } else {
+                        segment[1000..1512].fill(0);
+                    }
+                }
+                let first = 4 + u16::try_from(lost.trailing_zeros()).unwrap();
+                let verdict = scan_in_place(&slots);
+                let is_cut_short = zero && (lost >> (first - 4)) == 0b1111 >> (first - 4);
+                assert!(verdict.is_sound());
+                assert_eq!((verdict.end.sector, verdict.valid), (first, first - 1));
+                assert_eq!(verdict.torn_write, (!is_cut_short).then_some(first));
+                assert_eq!(scan(&slots).is_sound(), is_cut_short);
+            }
+        }
+    }
+
+    #[test]
+    fn damage_before_the_last_write_is_damage_in_a_log_that_is_written_in_place_too() {
+        let whole = in_place(&[2, 1, 4]);
+        for damaged in 1..4 {
+            for zero in [false, true] {
+                let mut slots = whole.clone();
+                let segment = slot(&mut slots, damaged);
+                segment[if zero { 0 } else { 1000 }..1512].fill(0);
+                if zero {
+                    segment.fill(0);
+                }
+                assert!(!scan_in_place(&slots).is_sound(), "slot {damaged}");
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Recovery of genuine sets, page by page against what the genuine engine made of them.
 
+mod torn_logs;
 mod two_databases;
 
 use super::{InstanceFiles, Options, Places, Plan, Replayed};
