@@ -1,14 +1,15 @@
 //! How the segments of a log (version 8) are judged while they are read (log-and-recovery.md sections 3.2 and 3.3).
 //!
 //! Reading at random, it is not known where the log ends. So a segment passes if its checksum fits its own place, of
-//! whatever generation it is (a recycled file), or the place before (a shadow), or if it is zero.
+//! whatever generation it is (a recycled file), or the place before (a shadow), or if it is zero. One that is damaged
+//! passes as it is if recovery gets over it: its shadow is good, or it is of a torn last write.
 
 use super::verifying_file::Blocks;
 use super::watched_file::{Damage, WatchedFile};
 use crate::backup::Outcome;
 use crate::error::{JetErr, JetResult};
 use crate::format::checksum::{PageState, check_segment, repair_segment};
-use crate::format::{FormatError, PageSize};
+use crate::format::{FormatError, LogHeader, PageSize, SegmentHeader};
 
 /// Bytes of a segment, and of the header.
 const SEGMENT: PageSize = PageSize::Kib4;
@@ -19,24 +20,32 @@ pub(super) struct LogSegments {
     segments: u64,
     has_rest: bool,
     header: Result<(), FormatError>,
+    /// The generation of a log that is written in place, whose last write may be torn.
+    may_be_torn: Option<u32>,
     allow_damaged: bool,
 }
 
 impl LogSegments {
     /// A log of `file_len` bytes; `header` is what reading its header gave.
-    pub(super) fn new(file_len: u64, header: Result<(), FormatError>, allow_damaged: bool) -> Self {
+    pub(super) fn new(
+        file_len: u64,
+        header: &Result<Box<LogHeader>, FormatError>,
+        allow_damaged: bool,
+    ) -> Self {
+        let in_place = header.as_ref().ok().filter(|header| header.is_written_in_place());
         LogSegments {
             segments: file_len / SEGMENT.bytes_u64(),
             has_rest: !file_len.is_multiple_of(SEGMENT.bytes_u64()),
-            header,
+            header: header.as_ref().map(|_| ()).map_err(Clone::clone),
+            may_be_torn: in_place.map(|header| header.generation),
             allow_damaged,
         }
     }
 
     fn judge_damaged(&self, file: &WatchedFile, slot: u32, what: String) -> JetResult<()> {
         let damage = Self::damage(u64::from(slot), what);
-        if self.allow_damaged || Self::has_shadow(file, slot) {
-            // A torn write of the log's tail: recovery takes the shadow, and must find things as they are.
+        if self.allow_damaged || Self::has_shadow(file, slot) || self.is_of_torn_write(file, slot) {
+            // A torn write of the log's tail: recovery gets over it, and must find things as they are.
             file.note(&damage, Outcome::ServedDamaged);
             return Ok(());
         }
@@ -49,6 +58,27 @@ impl LogSegments {
         let offset = (u64::from(slot) + 1) * SEGMENT.bytes_u64();
         file.read(&mut next, offset).is_ok_and(|read| read == next.len())
             && check_segment(&next, slot) == PageState::Good
+    }
+
+    /// Whether no later segment begins a write, before which this one would have been durable.
+    fn is_of_torn_write(&self, file: &WatchedFile, slot: u32) -> bool {
+        let Some(generation) = self.may_be_torn else {
+            return false;
+        };
+        let mut segment = [0; SEGMENT.bytes()];
+        (u64::from(slot) + 1..self.segments).all(|later| {
+            let (Ok(place), Ok(read)) = (
+                u16::try_from(later),
+                file.read(&mut segment, later * SEGMENT.bytes_u64()),
+            ) else {
+                return false;
+            };
+            let begins_write = check_segment(&segment, place.into()) == PageState::Good
+                && SegmentHeader::read(&segment).is_ok_and(|header| {
+                    header.start_time.is_set() && header.position.generation == generation
+                });
+            read == segment.len() && !begins_write
+        })
     }
 
     fn damage(index: u64, what: String) -> Damage {

@@ -160,7 +160,6 @@ impl AtRestSource {
                 Ok(self.verifying(file, ranges, page_size))
             }
             header => {
-                let header = header.as_ref().map(|_| ()).map_err(Clone::clone);
                 let segments = LogSegments::new(file.len(), header, allow_damaged);
                 Ok(self.verifying(file, segments, page_size))
             }

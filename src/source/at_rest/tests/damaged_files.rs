@@ -330,6 +330,34 @@ fn a_torn_tail_with_a_good_shadow_is_delivered_as_it_is() {
 }
 
 #[test]
+fn a_torn_last_write_of_a_log_that_is_written_in_place_is_delivered_as_it_is() {
+    let mut header = log_header(1, 9);
+    header.set_written_in_place();
+    let mut whole = log(&header);
+    // Segments 3 and 4 are one write.
+    let last = &mut whole[4 * 4096..5 * 4096];
+    last[16..24].fill(0);
+    crate::format::checksum::stamp_segment(last, 4);
+    for (slot, is_torn) in [(3, true), (2, false)] {
+        let mut bytes = whole.clone();
+        bytes[slot * 4096 + 2000..(slot + 1) * 4096].fill(0);
+        let (_folder, source, session) = begin_with("edb00001.log", &bytes, STRICT);
+        let read = read_all(&session, OsStr::new("edb00001.log"), 4096);
+        assert_eq!(read.is_ok(), is_torn);
+        let outcome = if is_torn {
+            Outcome::ServedDamaged
+        } else {
+            Outcome::Refused
+        };
+        let offset = slot as u64 * 4096;
+        assert_eq!(
+            outcomes(&source),
+            [(outcome, offset, JetErr::LogReadVerifyFailure)]
+        );
+    }
+}
+
+#[test]
 fn a_log_cut_within_a_segment_is_refused_where_it_was_cut() {
     let mut bytes = log(&log_header(1, 9));
     bytes.truncate(3 * 4096 + 100);
