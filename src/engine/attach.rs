@@ -116,7 +116,10 @@ impl Core {
         file.database.close();
         self.shared.remove_database(file.database.dbid);
         self.attachments.remove(file.database.dbid);
-        file.remove_journal(&*self.shared.fs)
+        let removed = file.remove_journal(&*self.shared.fs);
+        // Whoever still has it must not keep others out.
+        let _ = file.database.file.unlock();
+        removed
     }
 
     fn attached_as(&self, path: &Path) -> Option<Arc<AttachedDatabase>> {

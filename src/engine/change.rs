@@ -236,7 +236,7 @@ impl Change<'_> {
     ) {
         let transaction = self.transaction.state();
         if matches!(operation, Operation::Replace { .. } | Operation::FlagDelete) {
-            transaction.set_undo_info(false);
+            transaction.set_undo_info(self.database.dbid, false);
         }
         let version = Version {
             rceid,

@@ -18,7 +18,7 @@ const STEPS: u64 = 16;
 /// Bit 0 of `fVersion`: the list is valid, and the position exact.
 const LIST_IS_VALID: u8 = 1;
 
-/// The file of the checkpoint. It is locked as long as the instance lives.
+/// The file of the checkpoint.
 #[derive(Debug)]
 pub(super) struct CheckpointFile {
     pub(super) path: PathBuf,

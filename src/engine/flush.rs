@@ -36,7 +36,10 @@ impl Core {
         let most = BATCH_LEN / file.database.page_size.bytes();
         let (batch, page_last) = {
             let mut state = file.database.write_anyway();
-            (state.pages.take_dirty(before, most), state.last_page)
+            (
+                state.pages.take_dirty(file.database.dbid, before, most),
+                state.last_page,
+            )
         };
         if batch.is_empty() {
             return Ok(0);
@@ -75,7 +78,10 @@ impl Core {
     /// The log cannot be appended to: the instance has stopped.
     pub(super) fn log_before_images(&self, file: &AttachedFile) -> JetResult<()> {
         let open = file.database.look().pages.open_transactions();
-        for transaction in open.iter().filter(|transaction| !transaction.has_undo_info()) {
+        for transaction in open
+            .iter()
+            .filter(|transaction| !transaction.has_undo_info(file.database.dbid))
+        {
             tree::log_undo_info(&self.shared, &file.database, transaction)?;
         }
         Ok(())

@@ -146,8 +146,7 @@ impl Instance {
         let _ = self.core.shared.stop_service();
     }
 
-    /// Ends the instance (`JetTerm2`). It can do nothing afterwards. The files of its databases stay locked as long as a
-    /// [`Database`] of it is held.
+    /// Ends the instance (`JetTerm2`). It can do nothing afterwards, and nor can what was opened through it.
     ///
     /// # Errors
     /// Transactions are open (`JET_errTooManyActiveUsers`): the instance goes on; [`Term::Dirty`] ends it all the same.
@@ -239,10 +238,12 @@ impl Core {
     fn close_all(&self) {
         let what = "the instance has ended";
         let _ = self.shared.fail(JetError::rule(JetErr::NotInitialized, what));
+        self.shared.log.close();
         for file in self.attachments.all() {
             file.database.close();
             self.shared.remove_database(file.database.dbid);
             self.attachments.remove(file.database.dbid);
+            let _ = file.database.file.unlock();
         }
         self.lock.release();
     }

@@ -28,6 +28,8 @@ mod definition;
 mod events;
 mod flush;
 mod instance;
+#[cfg(test)]
+mod instance_tests;
 mod long_values;
 mod open_transaction;
 mod pages;

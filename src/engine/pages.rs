@@ -62,6 +62,8 @@ struct Frame {
     dirty: Option<Dirty>,
     /// `oldest` of what is being written.
     in_flight: Option<LogPosition>,
+    /// Transactions that may need the room that the page keeps for rollbacks, which the file says nothing of.
+    kept_for: Vec<Arc<TransactionState>>,
 }
 
 /// What must be known of a page that is newer than the file.
@@ -139,6 +141,7 @@ impl Pages {
             used: [AtomicU64::new(now), AtomicU64::new(0)],
             dirty: None,
             in_flight: None,
+            kept_for: Vec::new(),
         };
         self.frames.insert(pgno, frame);
     }
@@ -184,13 +187,10 @@ impl Pages {
     /// Gives all of these pages the open transactions of each of them: nodes have moved between them.
     pub(crate) fn share_transactions(&mut self, pgnos: &[u32]) {
         let mut all = Vec::new();
-        for pgno in pgnos {
-            let Some(dirty) = self.frames.get(pgno).and_then(|frame| frame.dirty.as_ref()) else {
-                continue;
-            };
-            for transaction in dirty.transactions.iter().filter(|one| one.is_open()) {
-                add_open(&mut all, transaction);
-            }
+        for frame in pgnos.iter().filter_map(|pgno| self.frames.get(pgno)) {
+            let changed_by = frame.dirty.iter().flat_map(|dirty| &dirty.transactions);
+            let open = changed_by.chain(&frame.kept_for).filter(|one| one.is_open());
+            open.for_each(|transaction| add_open(&mut all, transaction));
         }
         for pgno in pgnos {
             if let Some(dirty) = self.frames.get_mut(pgno).and_then(|frame| frame.dirty.as_mut()) {
@@ -220,11 +220,11 @@ impl Pages {
         all
     }
 
-    /// Takes up to `most` dirty pages that may be written once the log is durable, ascending: those whose oldest change
+    /// Takes up to `most` dirty pages of this database, `dbid`, that may be written once the log is durable, ascending: those whose oldest change
     /// is before `before`, the oldest first, and on which no transaction is open whose before images are not in the log.
     /// They count as dirty until [`written`](Self::written).
-    pub(crate) fn take_dirty(&mut self, before: LogPosition, most: usize) -> Vec<DirtyPage> {
-        let mut pgnos = self.writable(before);
+    pub(crate) fn take_dirty(&mut self, dbid: u8, before: LogPosition, most: usize) -> Vec<DirtyPage> {
+        let mut pgnos = self.writable(dbid, before);
         if pgnos.len() > most {
             pgnos.select_nth_unstable(most);
             pgnos.truncate(most);
@@ -236,10 +236,10 @@ impl Pages {
     }
 
     /// The pages that may be written, each behind the position of its oldest change.
-    fn writable(&self, before: LogPosition) -> Vec<(LogPosition, u32)> {
+    fn writable(&self, dbid: u8, before: LogPosition) -> Vec<(LogPosition, u32)> {
         let frames = self.frames.iter().filter(|(_, frame)| frame.in_flight.is_none());
         let dirty = frames.filter_map(|(pgno, frame)| Some((frame.dirty.as_ref()?, *pgno)));
-        let writable = dirty.filter(|(dirty, _)| dirty.may_be_written(before));
+        let writable = dirty.filter(|(dirty, _)| dirty.may_be_written(dbid, before));
         writable.map(|(dirty, pgno)| (dirty.oldest, pgno)).collect()
     }
 
@@ -247,12 +247,8 @@ impl Pages {
         let frame = self.frames.get_mut(&pgno)?;
         let dirty = frame.dirty.take()?;
         frame.in_flight = Some(dirty.oldest);
-        // What no rollback can take back any more is free.
-        if !dirty.transactions.iter().any(|one| one.is_open()) && frame.page.uncommitted_free() > 0 {
-            Arc::make_mut(&mut frame.page).set_uncommitted_free(0);
-        }
         Some(DirtyPage {
-            page: Arc::clone(&frame.page),
+            page: frame.page_for_file(dirty.transactions),
             modified: dirty.modified,
         })
     }
@@ -295,7 +291,10 @@ impl Pages {
 
     /// Drops an eighth of the clean pages, those whose last use but one is longest ago.
     fn drop_some(&mut self) -> bool {
-        let clean = |frame: &Frame| frame.dirty.is_none() && frame.in_flight.is_none();
+        let is_kept = |frame: &Frame| {
+            frame.page.uncommitted_free() > 0 && frame.kept_for.iter().any(|one| one.is_open())
+        };
+        let clean = |frame: &Frame| frame.dirty.is_none() && frame.in_flight.is_none() && !is_kept(frame);
         let mut candidates: Vec<(u64, u64, u32)> = self
             .frames
             .iter()
@@ -339,9 +338,30 @@ impl Drop for Pages {
 /// Uses with at most so many others between them are of one operation.
 const CORRELATED: u64 = 16;
 
+impl Frame {
+    /// The page as the file gets it: with no room kept for rollbacks, since nobody would ever give that back in the file
+    /// (log-and-recovery.md section 8.5). In memory it is kept as long as a transaction is open that changed the page.
+    fn page_for_file(&mut self, changed_by: Vec<Arc<TransactionState>>) -> Arc<PageBuffer> {
+        for transaction in changed_by.iter().filter(|one| one.is_open()) {
+            add_open(&mut self.kept_for, transaction);
+        }
+        self.kept_for.retain(|one| one.is_open());
+        if self.page.uncommitted_free() == 0 {
+            return Arc::clone(&self.page);
+        }
+        if self.kept_for.is_empty() {
+            Arc::make_mut(&mut self.page).set_uncommitted_free(0);
+            return Arc::clone(&self.page);
+        }
+        let mut page = PageBuffer::clone(&self.page);
+        page.set_uncommitted_free(0);
+        Arc::new(page)
+    }
+}
+
 impl Dirty {
-    fn may_be_written(&self, before: LogPosition) -> bool {
-        let is_settled = |one: &Arc<TransactionState>| !one.is_open() || one.has_undo_info();
+    fn may_be_written(&self, dbid: u8, before: LogPosition) -> bool {
+        let is_settled = |one: &Arc<TransactionState>| !one.is_open() || one.has_undo_info(dbid);
         self.oldest < before && self.transactions.iter().all(is_settled)
     }
 }

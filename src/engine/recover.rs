@@ -2,13 +2,13 @@
 
 use super::events::Event;
 use super::start::Start;
-use crate::error::JetResult;
-use crate::format::Signature;
+use crate::error::{JetErr, JetResult};
+use crate::format::{DatabaseHeader, Signature};
 use crate::io::FileSystem;
 use crate::recovery::in_place::{Durability, LockedSet, Writable};
 use crate::recovery::{InstanceFiles, Options, Plan};
 use crate::store::read_header::open_if_there;
-use crate::store::{SpillDirectory, read_database_header};
+use crate::store::{SpillDirectory, open_exclusively, read_database_header};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,10 +20,12 @@ use std::sync::Arc;
 pub(super) fn recover(start: &Start, mut files: InstanceFiles) -> JetResult<()> {
     let fs = &*start.fs;
     let own = std::mem::take(&mut files.databases);
-    let named = Plan::new(fs, &files, options(start))?.logged_databases();
+    let first_look = Plan::new(fs, &files, options(start))?;
+    let sequence = first_look.start.as_ref().map(|begin| begin.signature);
+    let named = first_look.logged_databases();
     files.map = choose(fs, &own, &named);
     files.databases = there(fs, &files.map);
-    let mut set = LockedSet::lock(fs, files.databases.iter().map(PathBuf::as_path))?;
+    let mut set = lock(fs, &mut files.databases, sequence)?;
     set.finish_interrupted()?;
     set.add(&start.checkpoint_path, Arc::clone(&start.checkpoint));
     let plan = Plan::new(fs, &files, options(start))?;
@@ -87,9 +89,39 @@ fn choose(fs: &dyn FileSystem, own: &[PathBuf], named: &[(String, Signature)]) -
     chosen
 }
 
+/// Locks the databases. One that went to another sequence since and is in use there is left out.
+fn lock<'f>(
+    fs: &'f dyn FileSystem,
+    databases: &mut Vec<PathBuf>,
+    sequence: Option<Signature>,
+) -> JetResult<LockedSet<'f>> {
+    let mut set = LockedSet::lock(fs, [])?;
+    let mut locked = Vec::new();
+    for path in databases.drain(..) {
+        match open_exclusively(fs, &path) {
+            Ok(file) => {
+                set.add(&path, file);
+                locked.push(path);
+            }
+            Err(error) if error.code() == JetErr::DatabaseInUse && has_left(fs, &path, sequence) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    *databases = locked;
+    Ok(set)
+}
+
+fn has_left(fs: &dyn FileSystem, path: &Path, sequence: Option<Signature>) -> bool {
+    header_of(fs, path).is_some_and(|header| Some(header.log_signature) != sequence)
+}
+
 fn signature_of(fs: &dyn FileSystem, path: &Path) -> Option<Signature> {
+    Some(header_of(fs, path)?.signature)
+}
+
+fn header_of(fs: &dyn FileSystem, path: &Path) -> Option<DatabaseHeader> {
     let file = open_if_there(fs, path).ok()??;
-    Some(read_database_header(&*file).ok()?.signature)
+    read_database_header(&*file).ok()
 }
 
 fn there(fs: &dyn FileSystem, chosen: &[(String, PathBuf)]) -> Vec<PathBuf> {

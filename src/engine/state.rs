@@ -166,16 +166,17 @@ impl AttachedDatabase {
     /// The instance has stopped; the database was detached; there is no room for pages (`JET_errOutOfMemory`).
     pub(crate) fn write(&self, shared: &Shared) -> JetResult<RwLockWriteGuard<'_, DatabaseState>> {
         shared.check()?;
+        shared.wait_for_room()?;
         self.write_to_end(shared)
     }
 
-    /// The state, to be changed by what must be possible when the service was stopped: rollbacks and clean-up.
+    /// The state, to be changed by what must be possible when the service was stopped, and when there is no room:
+    /// rollbacks, clean-up, and what makes room.
     ///
     /// # Errors
-    /// As [`write`](Self::write).
+    /// The instance has stopped because of a failure; the database was detached.
     pub(crate) fn write_to_end(&self, shared: &Shared) -> JetResult<RwLockWriteGuard<'_, DatabaseState>> {
         shared.check_works()?;
-        shared.wait_for_room()?;
         let mut state = self.state.write();
         self.check_open()?;
         state.pages.make_room();

@@ -10,7 +10,7 @@ use crate::format::LogPosition;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// The first `trx`, and the distance between two.
 const TRX_STEP: u32 = 4;
@@ -30,8 +30,8 @@ pub(crate) struct TransactionState {
     committed: AtomicU64,
     /// Position of its `Begin0`, packed; all ones before it is logged.
     begin0: AtomicU64,
-    /// Every before image of its changes is in the log.
-    undo_info: AtomicBool,
+    /// Databases, by bit `dbid`, of which every before image of its changes is in the log.
+    undo_info: AtomicU8,
 }
 
 const OPEN: u64 = 0;
@@ -74,15 +74,23 @@ impl TransactionState {
         LogPosition::unpack(self.begin0.load(Ordering::Acquire))
     }
 
-    /// Whether all before images of its changes are in the log, so that pages with them may be written.
-    pub(crate) fn has_undo_info(&self) -> bool {
-        self.undo_info.load(Ordering::Acquire)
+    /// Whether all before images of its changes of a database are in the log, so that pages with them may be written.
+    pub(crate) fn has_undo_info(&self, dbid: u8) -> bool {
+        self.undo_info.load(Ordering::Acquire) & bit(dbid) != 0
     }
 
     /// Says whether they are. A new change says that they are not.
-    pub(crate) fn set_undo_info(&self, logged: bool) {
-        self.undo_info.store(logged, Ordering::Release);
+    pub(crate) fn set_undo_info(&self, dbid: u8, logged: bool) {
+        if logged {
+            self.undo_info.fetch_or(bit(dbid), Ordering::AcqRel);
+        } else {
+            self.undo_info.fetch_and(!bit(dbid), Ordering::AcqRel);
+        }
     }
+}
+
+fn bit(dbid: u8) -> u8 {
+    1 << (dbid & 7)
 }
 
 /// The transactions of an instance.
@@ -123,7 +131,7 @@ impl Transactions {
             snapshot: inner.stamp,
             committed: AtomicU64::new(OPEN),
             begin0: AtomicU64::new(u64::MAX),
-            undo_info: AtomicBool::new(false),
+            undo_info: AtomicU8::new(0),
         });
         inner.open.insert(order, Arc::clone(&state));
         state

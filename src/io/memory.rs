@@ -424,6 +424,11 @@ impl File for Handle {
         Ok(true)
     }
 
+    fn unlock(&self) -> io::Result<()> {
+        self.inode.locks.lock().retain(|&(owner, _)| owner != self.number);
+        Ok(())
+    }
+
     fn raw_fd(&self) -> Option<BorrowedFd<'_>> {
         None
     }
@@ -431,7 +436,7 @@ impl File for Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.inode.locks.lock().retain(|&(owner, _)| owner != self.number);
+        let _ = self.unlock();
     }
 }
 

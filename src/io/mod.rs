@@ -108,6 +108,13 @@ pub trait File: Send + Sync + Debug {
     fn stat(&self) -> io::Result<FileStat>;
     /// Tries to lock the whole file; `false` if somebody else holds a lock that forbids it.
     fn try_lock(&self, kind: LockKind) -> io::Result<bool>;
+    /// Gives the lock up, if it has one, before the file is closed.
+    ///
+    /// # Errors
+    /// The system says that it cannot.
+    fn unlock(&self) -> io::Result<()> {
+        Ok(())
+    }
     /// The descriptor, where there is a real one (for passthrough).
     fn raw_fd(&self) -> Option<BorrowedFd<'_>>;
 

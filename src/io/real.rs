@@ -134,12 +134,21 @@ impl File for RealFile {
     }
 
     fn try_lock(&self, kind: LockKind) -> io::Result<bool> {
-        let lock = whole_file(kind);
+        let lock = whole_file(match kind {
+            LockKind::Shared => nix::libc::F_RDLCK,
+            LockKind::Exclusive => nix::libc::F_WRLCK,
+        });
         match fcntl(self.0.as_fd(), FcntlArg::F_OFD_SETLK(&lock)) {
             Ok(_) => Ok(true),
             Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
             Err(errno) => Err(errno.into()),
         }
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        let lock = whole_file(nix::libc::F_UNLCK);
+        fcntl(self.0.as_fd(), FcntlArg::F_OFD_SETLK(&lock))?;
+        Ok(())
     }
 
     fn raw_fd(&self) -> Option<BorrowedFd<'_>> {
@@ -193,14 +202,10 @@ impl File for RealFile {
     }
 }
 
-fn whole_file(kind: LockKind) -> nix::libc::flock {
-    let l_type = match kind {
-        LockKind::Shared => nix::libc::F_RDLCK,
-        LockKind::Exclusive => nix::libc::F_WRLCK,
-    };
+fn whole_file(l_type: nix::libc::c_int) -> nix::libc::flock {
     #[allow(
         clippy::cast_possible_truncation,
-        reason = "F_RDLCK, F_WRLCK and SEEK_SET are 0 or 1"
+        reason = "F_RDLCK, F_WRLCK, F_UNLCK and SEEK_SET are 0 to 2"
     )]
     nix::libc::flock {
         l_type: l_type as i16,

@@ -98,6 +98,12 @@ fn judge_attach(header: &DatabaseHeader, logged: &LoggedAttach) -> JetResult<Ver
     if header.signature != logged.signature {
         return Ok(Verdict::Defer("it is another database"));
     }
+    // A clean shutdown is behind the attachment that it ended.
+    if header.attach == logged.attach && header.state.is_clean() {
+        return Ok(Verdict::Defer(
+            "it is consistent with a later position of the log",
+        ));
+    }
     if header.attach == logged.attach {
         return Ok(Verdict::Now { stamp: false });
     }
@@ -175,6 +181,19 @@ mod tests {
             verdict(&header(), &logged()).unwrap(),
             Verdict::Now { stamp: false }
         );
+    }
+
+    #[test]
+    fn a_database_of_another_sequence_that_was_attached_and_shut_down_is_passed_over() {
+        let mut ended = header();
+        ended.state = DbState::CleanShutdown;
+        ended.consistent = position(5);
+        let mut from_foreign = logged();
+        from_foreign.log_signature = signature(9);
+        assert!(matches!(
+            verdict(&ended, &from_foreign).unwrap(),
+            Verdict::Defer(_)
+        ));
     }
 
     #[test]

@@ -186,6 +186,11 @@ impl ReplayedDatabase {
     /// A page is still not what the records said.
     pub(super) fn make_clean(&mut self, position: LogPosition, time: LogTime) -> JetResult<()> {
         self.check_explained()?;
+        self.standing = Standing::Detached;
+        if self.header.state == DbState::JustCreated {
+            // Its creation was never finished: nobody can use it.
+            return Ok(());
+        }
         let resize = self.keeps_last_resize();
         let header = &mut self.header;
         header.state = DbState::CleanShutdown;
@@ -205,7 +210,6 @@ impl ReplayedDatabase {
         header.generation_max_required_time = LogTime::default();
         header.header_flush_signature = flush_signature(header);
         header.flush_map_flush_signature = Signature::default();
-        self.standing = Standing::Detached;
         Ok(())
     }
 

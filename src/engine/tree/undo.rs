@@ -77,7 +77,7 @@ pub(crate) fn log_undo_info(
         let logged = log_one_undo_info(shared, database.dbid, &mut state, of);
         logged.map_err(|error| shared.fail(error))?;
     }
-    transaction.set_undo_info(true);
+    transaction.set_undo_info(database.dbid, true);
     Ok(())
 }
 

@@ -100,6 +100,14 @@ impl File for FaultFile {
         })
     }
 
+    fn unlock(&self) -> io::Result<()> {
+        // The handle is gone where the power was: so is its lock.
+        match self.machine.state.lock().handles.get(&self.number) {
+            Some(open) => open.file.unlock(),
+            None => Ok(()),
+        }
+    }
+
     fn raw_fd(&self) -> Option<BorrowedFd<'_>> {
         None
     }

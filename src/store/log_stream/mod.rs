@@ -151,6 +151,13 @@ impl LogStream {
         self.live.as_ref().map_or(Ok(()), Live::prepare_next)
     }
 
+    /// Takes nothing any more, and writes nothing any more once this returns: somebody else may go on with the files.
+    pub fn close(&self) {
+        if let Some(live) = &self.live {
+            live.close();
+        }
+    }
+
     /// Where the next record goes if it fits.
     pub fn end(&self) -> LogPosition {
         self.live.as_ref().map_or_else(LogPosition::default, Live::end)

@@ -131,6 +131,17 @@ impl Live {
         self.prepared.make_next().map_err(|error| self.fail(error))
     }
 
+    pub(super) fn close(&self) {
+        let mut state = self.state.lock();
+        state.failure.get_or_insert_with(|| Failure {
+            code: JetErr::NotInitialized,
+            what: "it was closed".to_owned(),
+        });
+        while state.is_led {
+            self.progress.wait(&mut state);
+        }
+    }
+
     pub(super) fn end(&self) -> LogPosition {
         self.state.lock().buffer.end()
     }
