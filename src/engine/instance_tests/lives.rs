@@ -1,6 +1,7 @@
 //! Instances that end as they should.
 
 use super::*;
+use crate::engine::space::create_root;
 use crate::genuine_samples::sample;
 use crate::store::read_checkpoint;
 
@@ -310,21 +311,18 @@ fn genuine_clean_databases_are_attached_and_are_clean_again() {
 fn a_database_whose_creation_was_not_finished_is_made_again() {
     let disk = Disk::new(&[A]);
     let new = Path::new("/d/new.edb");
-    let create = |pages| {
-        let instance = disk.init().unwrap();
-        let creation = instance.core().begin_creation(new).unwrap();
-        let mut work = Work::begin(&instance);
-        let made = work.change(creation.database(), |change| {
-            super::super::space::create_root(change, pages)
-        });
-        made.unwrap();
+    let fill = |instance: &Instance, database: &AttachedDatabase| {
+        let mut work = Work::begin(instance);
+        work.change(database, |change| create_root(change, 64)).unwrap();
         work.commit().unwrap();
-        (instance, creation.database().path.clone())
     };
     for _ in 0..2 {
-        // The creation is given up, and the instance with it.
-        let (instance, path) = create(64);
-        assert_eq!(path, new);
+        let instance = disk.init().unwrap();
+        {
+            // Given up, and the instance with it.
+            let creation = instance.core().begin_creation(new).unwrap();
+            fill(&instance, creation.database());
+        }
         assert_eq!(
             instance.term(Term::Complete).unwrap_err().code(),
             JetErr::DirtyShutdown
@@ -340,12 +338,7 @@ fn a_database_whose_creation_was_not_finished_is_made_again() {
     }
     let instance = disk.init().unwrap();
     let creation = instance.core().begin_creation(new).unwrap();
-    let mut work = Work::begin(&instance);
-    work.change(creation.database(), |change| {
-        super::super::space::create_root(change, 64)
-    })
-    .unwrap();
-    work.commit().unwrap();
+    fill(&instance, creation.database());
     creation.finish().unwrap();
     assert_eq!(
         instance.core().begin_creation(new).unwrap_err().code(),
