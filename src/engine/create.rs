@@ -200,11 +200,11 @@ impl Drop for Creation<'_> {
 
 /// Removes a file whose creation was not finished.
 fn remove_unfinished(fs: &dyn FileSystem, path: &Path, file: &dyn File) -> JetResult<()> {
-    lock_file(file, LockKind::Exclusive, path)?;
     let header = read_database_header(file);
     if !header.is_ok_and(|header| header.state == DbState::JustCreated) {
         return Err(JetError::rule(JetErr::DatabaseDuplicate, "is there already").in_file(path));
     }
+    lock_file(file, LockKind::Exclusive, path)?;
     fs.remove(path)
         .map_err(|error| JetError::io("remove", error).in_file(path))
 }

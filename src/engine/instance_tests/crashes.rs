@@ -102,7 +102,7 @@ fn what_was_committed_survives_a_power_cut_at_any_operation() {
     let new = Disk::new(&[A, B]);
     let mut seed = 0;
     let met = count_up(|k| {
-        let k = 1 + (k - 1) * 7;
+        let k = 1 + (k - 1) * 5;
         seed += 1;
         let disk = new.copy();
         disk.fs.cut_power_at(k, Which::Changing, seed);

@@ -1,7 +1,7 @@
 //! Instances that end as they should.
 
 use super::*;
-use crate::engine::space::create_root;
+use crate::engine::catalog;
 use crate::genuine_samples::sample;
 use crate::store::read_checkpoint;
 
@@ -192,7 +192,7 @@ fn circular_logging_deletes_only_logs_before_the_checkpoint() {
         assert!(
             archived
                 .iter()
-                .all(|name| u32::from_str_radix(&name[3..8], 16).unwrap() >= oldest)
+                .all(|name| u32::from_str_radix(name.get(3..8).unwrap(), 16).unwrap() >= oldest)
         );
         longest = longest.max(archived.len());
     }
@@ -312,9 +312,7 @@ fn a_database_whose_creation_was_not_finished_is_made_again() {
     let disk = Disk::new(&[A]);
     let new = Path::new("/d/new.edb");
     let fill = |instance: &Instance, database: &AttachedDatabase| {
-        let mut work = Work::begin(instance);
-        work.change(database, |change| create_root(change, 64)).unwrap();
-        work.commit().unwrap();
+        catalog::create_database(&instance.core().shared, database, 64).unwrap();
     };
     for _ in 0..2 {
         let instance = disk.init().unwrap();
