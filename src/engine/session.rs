@@ -279,13 +279,15 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // Transactions borrow the session: what is open here was leaked.
-        if self.level() > 0 {
-            tracing::warn!(
-                session = self.id,
-                "a session ended in a transaction that nobody can end"
-            );
+        if self.level() == 0 {
+            self.shared.sessions.give_back(self.id);
+            return;
         }
+        // Transactions borrow the session: what is open here was leaked. The log still knows the number.
+        tracing::warn!(
+            session = self.id,
+            "a session ended in a transaction that nobody can end"
+        );
     }
 }
 

@@ -82,6 +82,7 @@ impl<'s> Table<'s> {
         let key = self.spot()?.primary.clone();
         let record = self.record_bytes(&key)?;
         self.change_in_level(|change| {
+            check_unchanged(change, &table, &key, &record)?;
             let starts = LongValueStarts::read(change, &table, &record)?;
             entries::delete(change, &table, &record, &starts, &key)?;
             tree::delete(change, table.tree, name(&key))?;
@@ -225,7 +226,10 @@ impl Update<'_, '_> {
             let bytes = record.finish()?;
             match &replaces {
                 None => insert(change, &live, &bytes),
-                Some(old) => replace(change, &live, &record, old, &bytes),
+                Some(old) => {
+                    check_unchanged(change, &live, &old.key, &old.record)?;
+                    replace(change, &live, &record, old, &bytes)
+                }
             }
         })
     }
@@ -254,6 +258,23 @@ impl Update<'_, '_> {
         }
         Ok(self)
     }
+}
+
+/// What follows from a record as it was read is wrong if it has changed since: entries of indexes, long values.
+///
+/// # Errors
+/// `JET_errWriteConflict`: it has; `JET_errRecordDeleted`: it is gone.
+fn check_unchanged(change: &mut Change<'_>, table: &LiveTable, key: &[u8], was: &[u8]) -> JetResult<()> {
+    let (database, reader) = (change.database, Arc::clone(change.transaction.state()));
+    let same = database.look_in(change.state, |state| {
+        let found = tree::find(state, table.tree, From::At(name(key)), &reader)?;
+        Ok(*found.ok_or_else(deleted)?.data == *was)
+    })?;
+    if same {
+        return Ok(());
+    }
+    let what = "the record has changed since its update was begun";
+    Err(JetError::rule(JetErr::WriteConflict, what))
 }
 
 fn insert(change: &mut Change<'_>, table: &LiveTable, record: &[u8]) -> JetResult<Vec<u8>> {

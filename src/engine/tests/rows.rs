@@ -193,3 +193,39 @@ fn the_second_of_two_transactions_that_change_a_record_is_refused() {
     in_two.roll_back().unwrap();
     assert_eq!(second.value(customer).unwrap(), text("b"));
 }
+
+#[test]
+fn an_update_of_a_record_that_has_changed_since_is_refused_and_its_indexes_stay_right() {
+    let fs = memory();
+    let instance = start(&fs, 4096);
+    let session = instance.session().unwrap();
+    let database = made(&instance, &session);
+    let mut table = database.open_table(&session, "orders").unwrap();
+    put(&table, 1, "a", &[1; 3000]);
+    assert!(table.move_first().unwrap());
+    let (customer, document) = (
+        table.column("customer").unwrap(),
+        table.column("document").unwrap(),
+    );
+    let mut late = table.replace().unwrap();
+    let mut first = table.replace().unwrap();
+    first.set(customer, &text("b")).unwrap();
+    first.save().unwrap();
+    late.set(document, &Value::Binary(vec![2; 3000])).unwrap();
+    assert_eq!(late.save().unwrap_err().code(), JetErr::WriteConflict);
+    assert_eq!(table.value(customer).unwrap(), text("b"));
+    table.set_current_index(Some("by_customer")).unwrap();
+    assert!(table.seek(&[text("b")], Seek::Equal).unwrap());
+    drop((table, database));
+    instance.term(Term::Complete).unwrap();
+    assert_sound(&fs);
+}
+
+#[test]
+fn sessions_that_ended_make_room_for_others() {
+    let fs = memory();
+    let instance = start(&fs, 4096);
+    for _ in 0..1000 {
+        drop(instance.session().unwrap());
+    }
+}

@@ -153,7 +153,7 @@ fn set_as_in(update: &mut RecordUpdate, column: &RecordColumn, record: &Record<'
                 let _ = update.set(column.id, Some(&[0; 5]), how).unwrap();
                 update.set_long_value(column.id, sequence, *lid).unwrap();
             }
-            ValuePart::Unstored(_) => unreachable!(),
+            ValuePart::Unstored(_) => panic!("a record in a file has only values that are stored"),
         }
     }
     // Nothing is compressed here: the bytes were set as they are.
