@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Measures the mount side by side with the plain file, and writes docs/benchmarks/mount.md.
+# Measures the mount side by side with the plain file, and writes docs/benchmarks/mount.md; or the native engine side
+# by side with SQLite and redb, and writes docs/benchmarks/engine.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 usage() {
     cat <<'USAGE'
 Usage: scripts/bench.sh [--size SIZE] [--rounds N] [--dir DIR] [--copy-to DIR] [--no-report]
+       scripts/bench.sh --engine [--rows N] [--rounds N] [--dir DIR] [--no-report]
 
 Makes a database of SIZE (default 2GiB) in DIR (default target/bench), reads it often enough to be in the page
 cache, and measures N rounds (default 5) of: dd on the plain file; dd through a new mount (verified); dd again
@@ -13,6 +15,9 @@ cache, and measures N rounds (default 5) of: dd on the plain file; dd through a 
 directory and of the mount to --copy-to DIR (default /dev/shm if it has room, so that no disk is measured);
 the time of `jetfs mount`; the peak anonymous memory of the mount process while rsync copies.
 Writes medians and ratios to docs/benchmarks/mount.md unless --no-report. Run it as root on an idle machine.
+
+With --engine: builds benches/engine, and does N rounds of the same work with jetfs, SQLite and redb in turn, with N
+rows (default 1000000) in DIR, which should be on the disk that is meant. Writes docs/benchmarks/engine.md.
 USAGE
 }
 
@@ -20,19 +25,67 @@ size=2GiB
 rounds=5
 dir=target/bench
 copy_to=
-report=docs/benchmarks/mount.md
+rows=1000000
+is_engine=
+is_reported=yes
 while [ $# -gt 0 ]; do
     case $1 in
         --size) size=$2; shift ;;
         --rounds) rounds=$2; shift ;;
         --dir) dir=$2; shift ;;
         --copy-to) copy_to=$2; shift ;;
-        --no-report) report= ;;
+        --engine) is_engine=yes ;;
+        --rows) rows=$2; shift ;;
+        --no-report) is_reported= ;;
         -h | --help) usage; exit 0 ;;
         *) usage >&2; exit 2 ;;
     esac
     shift
 done
+
+load_before=$(cut -d' ' -f1 /proc/loadavg)
+machine() {
+    echo "* Date: $(date -u +%Y-%m-%d), commit $(git rev-parse --short HEAD)"
+    echo "* Machine: $(nproc) cores, $(awk '/^model name/ { sub(/^[^:]*: /, ""); print; exit }' /proc/cpuinfo), $(awk '/^MemTotal/ { printf "%d GiB", $2 / 1048576 + 0.5 }' /proc/meminfo), Linux $(uname -r), as $(id -un)"
+    echo "* Load when it began: $load_before"
+    # What was there before the rounds did not come from here.
+    awk -v load="$load_before" 'BEGIN { exit load > 0.5 }' ||
+        echo "* **The machine was not idle when this began: do not rely on these numbers.**"
+}
+
+# write_report FILE COMMAND: shows what the command prints, and keeps it in the file if that is wanted.
+write_report() {
+    mkdir -p "$(dirname "$1")"
+    if [ -n "$is_reported" ]; then
+        "$2" | tee "$1.new"
+        mv "$1.new" "$1"
+        echo "wrote $1"
+    else
+        "$2"
+    fi
+}
+
+engine_results() {
+    cat <<RESULTS
+# The native engine against SQLite and redb
+
+Written by \`scripts/bench.sh --engine --rows $rows --rounds $rounds\`; medians of $rounds rounds, in brackets the lowest
+and highest. The last columns say how many times as good jetfs is as the other: above 1, jetfs is ahead. What is measured,
+with which settings, and why it is as it is, says [engine-notes.md](engine-notes.md).
+
+$(machine)
+
+$table
+RESULTS
+}
+
+if [ -n "$is_engine" ]; then
+    manifest=benches/engine/Cargo.toml
+    cargo build --quiet --release --manifest-path "$manifest"
+    table=$(cargo run --quiet --release --manifest-path "$manifest" -- --rows "$rows" --rounds "$rounds" --dir "$dir")
+    write_report docs/benchmarks/engine.md engine_results
+    exit 0
+fi
 
 cargo build --quiet --release
 jetfs=$PWD/target/release/jetfs
@@ -127,7 +180,6 @@ anonymous_peak() {
 
 rm -f "$dir"/sample.*
 read_all "$database"
-load_before=$(cut -d' ' -f1 /proc/loadavg)
 for ((round = 1; round <= rounds; round++)); do
     echo "round $round of $rounds"
     measure mount mount_it
@@ -153,11 +205,6 @@ done
 speed() { awk -v us="$1" -v bytes="$bytes" 'BEGIN { printf "%.2f", bytes / 1073741824 / (us / 1e6) }'; }
 # row TEXT NAME TARGET: a read against dd on the plain file.
 row() { echo "| $1 | $(speed "$(median "$2")") GiB/s | $(ratios "$2") | $3 |"; }
-# What was there before the rounds did not come from here.
-quiet() {
-    awk -v load="$load_before" 'BEGIN { exit load > 0.5 }' ||
-        echo "* **The machine was not idle when this began: do not rely on these numbers.**"
-}
 peak_mib=$(sort -n "$dir/sample.anonymous_kib" | tail -1 | awk '{ printf "%.1f", $1 / 1024 }')
 
 results() {
@@ -167,10 +214,7 @@ results() {
 Written by \`scripts/bench.sh --size $size --rounds $rounds\`; medians of $rounds rounds. Each ratio is
 to a run on the plain file just before; in brackets the lowest and highest.
 
-* Date: $(date -u +%Y-%m-%d), commit $(git rev-parse --short HEAD)
-* Machine: $(nproc) cores, $(awk '/^model name/ { sub(/^[^:]*: /, ""); print; exit }' /proc/cpuinfo), $(awk '/^MemTotal/ { printf "%d GiB", $2 / 1048576 + 0.5 }' /proc/meminfo), Linux $(uname -r), as $(id -un)
-* Load when it began: $load_before
-$(quiet)
+$(machine)
 * Database: $name, $bytes bytes, in the page cache; rsync copies to $copy_to
 
 | what | speed | against dd on the plain file | wanted |
@@ -189,9 +233,4 @@ $(row "later read under --trust-source, passed through" trusted "at least 0.9")
 RESULTS
 }
 
-results
-if [ -n "$report" ]; then
-    mkdir -p "$(dirname "$report")"
-    results >"$report"
-    echo "wrote $report"
-fi
+write_report docs/benchmarks/mount.md results

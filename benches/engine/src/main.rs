@@ -1,8 +1,11 @@
-//! The same work done by each store, side by side in one run: durable commits, batch insertion, point reads, scans.
+//! The same work done by each store, side by side in one run: durable commits, batch insertion, point reads, scans,
+//! opening after a crash.
 //!
 //! Keys have 16 bytes, values 150. Each round does all work with every store in turn, so that what disturbs the machine
-//! disturbs all of them; the report has the medians of the rounds.
+//! disturbs all of them; the report has the medians of the rounds, and of the ratios in a round.
 
+mod crash;
+mod jetfs_store;
 mod redb_store;
 mod sqlite_store;
 mod store;
@@ -10,9 +13,11 @@ mod work;
 
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
-use store::Open;
+use store::Kind;
+use work::Line;
 
-const STORES: [(&str, Open); 2] = [("SQLite", sqlite_store::open), ("redb", redb_store::open)];
+/// The first one is compared with the others.
+const STORES: [Kind; 3] = [jetfs_store::JETFS, sqlite_store::SQLITE, redb_store::REDB];
 
 /// How much is measured, and where.
 struct Plan {
@@ -20,35 +25,56 @@ struct Plan {
     commits: u64,
     rounds: u64,
     directory: PathBuf,
+    /// Only the store with this name.
+    only: Option<String>,
 }
 
+/// What was measured, by line, store and round.
+type Measured = Vec<Vec<Vec<f64>>>;
+
 fn main() -> Result<()> {
-    let plan = Plan::of_arguments()?;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [die, name, rows, directory] = arguments.as_slice()
+        && die == "--die"
+    {
+        return crash::die(kind(name)?, directory.as_ref(), rows.parse()?);
+    }
+    let plan = Plan::of_arguments(arguments)?;
     std::fs::create_dir_all(&plan.directory)?;
-    let mut measured: Vec<Vec<Vec<f64>>> = vec![vec![Vec::new(); STORES.len()]; work::LINES.len()];
+    let stores: Vec<Kind> = match &plan.only {
+        Some(name) => vec![kind(name)?],
+        None => STORES.to_vec(),
+    };
+    let mut measured: Measured = vec![vec![Vec::new(); stores.len()]; work::LINES.len()];
     for round in 1..=plan.rounds {
         eprintln!("round {round} of {}", plan.rounds);
-        for (store, (_, open)) in STORES.iter().enumerate() {
+        for (store, kind) in stores.iter().enumerate() {
             let directory = tempfile::tempdir_in(&plan.directory)?;
-            let rates = work::measure(*open, directory.path(), plan.rows, plan.commits)?;
+            let rates = work::measure(*kind, directory.path(), plan.rows, plan.commits)?;
             for (line, rate) in rates.into_iter().enumerate() {
                 measured[line][store].push(rate);
             }
         }
     }
-    report(&measured);
+    report(&stores, &measured);
     Ok(())
 }
 
+fn kind(name: &str) -> Result<Kind> {
+    let found = STORES.into_iter().find(|kind| kind.name == name);
+    found.with_context(|| format!("no store is named {name}"))
+}
+
 impl Plan {
-    fn of_arguments() -> Result<Plan> {
+    fn of_arguments(arguments: Vec<String>) -> Result<Plan> {
         let mut plan = Plan {
             rows: 1_000_000,
             commits: 8000,
             rounds: 3,
             directory: std::env::temp_dir(),
+            only: None,
         };
-        let mut arguments = std::env::args().skip(1);
+        let mut arguments = arguments.into_iter();
         while let Some(name) = arguments.next() {
             let value = arguments
                 .next()
@@ -58,30 +84,71 @@ impl Plan {
                 "--commits" => plan.commits = value.parse()?,
                 "--rounds" => plan.rounds = value.parse()?,
                 "--dir" => plan.directory = value.into(),
-                other => bail!("unknown argument {other}: --rows N, --commits N, --rounds N, --dir DIR"),
+                "--only" => plan.only = Some(value),
+                other => {
+                    bail!("unknown argument {other}: --rows N, --commits N, --rounds N, --dir DIR, --only STORE")
+                }
             }
         }
         Ok(plan)
     }
 }
 
-/// A table in Markdown: medians, in brackets the lowest and highest.
-fn report(measured: &[Vec<Vec<f64>>]) {
-    let names: Vec<&str> = STORES.iter().map(|(name, _)| *name).collect();
-    println!("| work | {} |", names.join(" | "));
-    println!("|---|{}", "---|".repeat(names.len()));
-    for ((work, unit), stores) in work::LINES.iter().zip(measured) {
-        let cells: Vec<String> = stores.iter().map(|rates| cell(rates)).collect();
-        println!("| {work} ({unit}) | {} |", cells.join(" | "));
+/// A table in Markdown: medians, in brackets the lowest and highest; and how many times as good the first store is as
+/// each of the others.
+fn report(stores: &[Kind], measured: &Measured) {
+    let mut heads: Vec<String> = stores.iter().map(|store| store.name.to_owned()).collect();
+    let others = stores.iter().skip(1);
+    heads.extend(others.map(|other| format!("{} : {}", stores[0].name, other.name)));
+    println!("| work | {} |", heads.join(" | "));
+    println!("|---|{}", "---|".repeat(heads.len()));
+    for (line, by_store) in work::LINES.iter().zip(measured) {
+        let mut cells: Vec<String> = by_store.iter().map(|values| cell(values)).collect();
+        let others = by_store.iter().skip(1);
+        cells.extend(others.map(|other| ratio(line, &by_store[0], other)));
+        println!("| {} ({}) | {} |", line.work, line.unit, cells.join(" | "));
     }
 }
 
-fn cell(rates: &[f64]) -> String {
-    let mut sorted = rates.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    match sorted.as_slice() {
+fn cell(values: &[f64]) -> String {
+    match sorted(values).as_slice() {
         [] => "-".to_owned(),
-        [one] => format!("{one:.0}"),
-        [low, .., high] => format!("{:.0} ({low:.0} to {high:.0})", sorted[sorted.len() / 2]),
+        [one] => number(*one),
+        [low, .., high] => format!("{} ({} to {})", number(median(values)), number(*low), number(*high)),
     }
+}
+
+fn ratio(line: &Line, first: &[f64], other: &[f64]) -> String {
+    let of_round = |(first, other): (&f64, &f64)| if line.is_rate { first / other } else { other / first };
+    let ratios: Vec<f64> = first.iter().zip(other).map(of_round).collect();
+    format!("{:.2}", median(&ratios))
+}
+
+fn sorted(values: &[f64]) -> Vec<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted
+}
+
+fn median(values: &[f64]) -> f64 {
+    let sorted = sorted(values);
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => f64::NAN,
+        len if len % 2 == 0 => f64::midpoint(sorted[middle - 1], sorted[middle]),
+        _ => sorted[middle],
+    }
+}
+
+/// With commas.
+fn number(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }

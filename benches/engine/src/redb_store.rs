@@ -1,38 +1,46 @@
 //! redb, every commit durable.
 
-use crate::store::{Store, Writer};
+use crate::store::{Kind, Row, Settings, Store, Writer};
 use anyhow::Result;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use std::path::Path;
+
+pub const REDB: Kind = Kind {
+    name: "redb",
+    file: "redb.db",
+    open,
+};
 
 const KV: TableDefinition<&[u8], &[u8]> = TableDefinition::new("kv");
 
 struct Redb(Database);
 
-pub fn open(directory: &Path) -> Result<Box<dyn Store>> {
+/// There is no log, so nothing to be said of one.
+fn open(directory: &Path, settings: Settings) -> Result<Box<dyn Store>> {
+    let path = directory.join(REDB.file);
+    let is_new = !path.exists();
     let database = Database::builder()
-        .set_cache_size(512 << 20)
-        .create(directory.join("redb.db"))?;
-    let begun = database.begin_write()?;
-    begun.open_table(KV)?;
-    begun.commit()?;
+        .set_cache_size(settings.cache)
+        .create(path)?;
+    if is_new {
+        let begun = database.begin_write()?;
+        begun.open_table(KV)?;
+        begun.commit()?;
+    }
     Ok(Box::new(Redb(database)))
 }
 
 impl Store for Redb {
-    fn writer(&self) -> Result<Box<dyn Writer + '_>> {
-        Ok(Box::new(RedbWriter(&self.0)))
+    fn write(&self, work: &mut dyn FnMut(&mut dyn Writer) -> Result<()>) -> Result<()> {
+        work(&mut RedbWriter(&self.0))
     }
 
     fn get_all(&self, keys: &mut dyn Iterator<Item = [u8; 16]>) -> Result<u64> {
         let table = self.0.begin_read()?.open_table(KV)?;
         let mut found = 0;
         for key in keys {
-            found += u64::from(
-                table
-                    .get(&key[..])?
-                    .is_some_and(|value| !value.value().is_empty()),
-            );
+            let value = table.get(&key[..])?;
+            found += u64::from(value.is_some_and(|value| !value.value().is_empty()));
         }
         Ok(found)
     }
@@ -45,12 +53,16 @@ impl Store for Redb {
         }
         Ok(bytes)
     }
+
+    fn close(self: Box<Self>) -> Result<()> {
+        Ok(())
+    }
 }
 
 struct RedbWriter<'d>(&'d Database);
 
 impl Writer for RedbWriter<'_> {
-    fn put_all(&mut self, rows: &mut dyn Iterator<Item = ([u8; 16], [u8; 150])>) -> Result<()> {
+    fn put_all(&mut self, rows: &mut dyn Iterator<Item = Row>) -> Result<()> {
         let begun = self.0.begin_write()?;
         {
             let mut table = begun.open_table(KV)?;

@@ -1,39 +1,54 @@
 //! SQLite with a write-ahead log that is synced with every commit.
 
-use crate::store::{Store, Writer};
-use anyhow::Result;
+use crate::store::{Kind, Row, Settings, Store, Writer};
+use anyhow::{Result, ensure};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-pub struct Sqlite {
+pub const SQLITE: Kind = Kind {
+    name: "SQLite",
+    file: "sqlite.db",
+    open,
+};
+
+struct Sqlite {
     path: PathBuf,
+    settings: Settings,
     reader: Mutex<Connection>,
 }
 
-pub fn open(directory: &Path) -> Result<Box<dyn Store>> {
-    let path = directory.join("sqlite.db");
-    let reader = connect(&path)?;
-    reader.execute_batch("CREATE TABLE IF NOT EXISTS kv (k BLOB PRIMARY KEY, v BLOB) WITHOUT ROWID")?;
+fn open(directory: &Path, settings: Settings) -> Result<Box<dyn Store>> {
+    let path = directory.join(SQLITE.file);
+    let is_new = !path.exists();
+    let reader = connect(&path, settings)?;
+    if is_new {
+        reader.execute_batch("CREATE TABLE kv (k BLOB PRIMARY KEY, v BLOB) WITHOUT ROWID")?;
+    }
     Ok(Box::new(Sqlite {
         path,
+        settings,
         reader: Mutex::new(reader),
     }))
 }
 
-fn connect(path: &Path) -> Result<Connection> {
+fn connect(path: &Path, settings: Settings) -> Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(60))?;
-    connection.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -524288; PRAGMA mmap_size = 0;",
-    )?;
+    let (cache, frames) = (settings.cache / 1024, settings.checkpoint / 4096);
+    connection.execute_batch(&format!(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -{cache}; PRAGMA mmap_size = 0;
+         PRAGMA wal_autocheckpoint = {frames};"
+    ))?;
+    let page_size: u32 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+    ensure!(page_size == 4096, "pages of {page_size} bytes");
     Ok(connection)
 }
 
 impl Store for Sqlite {
-    fn writer(&self) -> Result<Box<dyn Writer + '_>> {
-        Ok(Box::new(SqliteWriter(connect(&self.path)?)))
+    fn write(&self, work: &mut dyn FnMut(&mut dyn Writer) -> Result<()>) -> Result<()> {
+        work(&mut SqliteWriter(connect(&self.path, self.settings)?))
     }
 
     fn get_all(&self, keys: &mut dyn Iterator<Item = [u8; 16]>) -> Result<u64> {
@@ -42,8 +57,8 @@ impl Store for Sqlite {
         let mut statement = transaction.prepare_cached("SELECT v FROM kv WHERE k = ?")?;
         let mut found = 0;
         for key in keys {
-            let value: Option<Vec<u8>> = statement.query_row([&key[..]], |row| row.get(0)).optional()?;
-            found += u64::from(value.is_some());
+            let value = statement.query_row([&key[..]], |row| Ok(row.get_ref(0)?.as_blob()?.is_empty()));
+            found += u64::from(value.optional()? == Some(false));
         }
         Ok(found)
     }
@@ -58,12 +73,17 @@ impl Store for Sqlite {
         }
         Ok(bytes)
     }
+
+    fn close(self: Box<Self>) -> Result<()> {
+        let reader = self.reader.into_inner().unwrap();
+        reader.close().map_err(|(_, error)| error.into())
+    }
 }
 
 struct SqliteWriter(Connection);
 
 impl Writer for SqliteWriter {
-    fn put_all(&mut self, rows: &mut dyn Iterator<Item = ([u8; 16], [u8; 150])>) -> Result<()> {
+    fn put_all(&mut self, rows: &mut dyn Iterator<Item = Row>) -> Result<()> {
         let transaction = self.0.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
             let mut statement = transaction.prepare_cached("INSERT INTO kv VALUES (?, ?)")?;

@@ -1,0 +1,113 @@
+//! The native engine: a table of two columns, the key in the primary index.
+
+use crate::store::{Kind, Row, Settings, Store, Writer};
+use anyhow::Result;
+use jetfs::engine::{
+    ColumnDefinition, Database, IndexDefinition, Instance, Parameters, Seek, Session, Table, TableDefinition,
+    Term,
+};
+use jetfs::format::{ColumnId, ColumnType, Value};
+use std::path::Path;
+
+pub const JETFS: Kind = Kind {
+    name: "jetfs",
+    file: "jetfs.edb",
+    open,
+};
+
+struct Jetfs {
+    instance: Instance,
+    database: Database,
+}
+
+fn open(directory: &Path, settings: Settings) -> Result<Box<dyn Store>> {
+    let path = directory.join(JETFS.file);
+    let is_new = !path.exists();
+    let parameters = Parameters::new(directory)
+        .cache_size_max(settings.cache)
+        .checkpoint_depth_max(settings.checkpoint)
+        .circular_log(true);
+    let instance = Instance::init(parameters)?;
+    let database = if is_new {
+        let database = instance.create_database(&path)?;
+        let kv = TableDefinition::new("kv")
+            .column(ColumnDefinition::new("k", ColumnType::Binary).max_len(16).not_null())
+            .column(ColumnDefinition::new("v", ColumnType::Binary).max_len(255))
+            .index(IndexDefinition::primary("by_k").ascending("k"));
+        database.create_table(&instance.session()?, &kv)?;
+        database
+    } else {
+        instance.attach_database(&path)?
+    };
+    Ok(Box::new(Jetfs { instance, database }))
+}
+
+impl Store for Jetfs {
+    fn write(&self, work: &mut dyn FnMut(&mut dyn Writer) -> Result<()>) -> Result<()> {
+        let session = self.instance.session()?;
+        let table = self.database.open_table(&session, "kv")?;
+        work(&mut JetfsWriter {
+            session: &session,
+            columns: [table.column("k")?, table.column("v")?],
+            table,
+        })
+    }
+
+    fn get_all(&self, keys: &mut dyn Iterator<Item = [u8; 16]>) -> Result<u64> {
+        let session = self.instance.session()?;
+        let _reading = session.begin()?;
+        let mut table = self.database.open_table(&session, "kv")?;
+        let column = table.column("v")?;
+        let mut found = 0;
+        for key in keys {
+            if table.seek(&[Value::Binary(key.to_vec())], Seek::Equal)? {
+                found += u64::from(len(&table, column)? > 0);
+            }
+        }
+        Ok(found)
+    }
+
+    fn scan(&self) -> Result<u64> {
+        let session = self.instance.session()?;
+        let _reading = session.begin()?;
+        let mut table = self.database.open_table(&session, "kv")?;
+        let column = table.column("v")?;
+        let (mut bytes, mut is_there) = (0, table.move_first()?);
+        while is_there {
+            bytes += len(&table, column)?;
+            is_there = table.move_next()?;
+        }
+        Ok(bytes)
+    }
+
+    fn close(self: Box<Self>) -> Result<()> {
+        Ok(self.instance.term(Term::Complete)?)
+    }
+}
+
+fn len(table: &Table<'_>, column: ColumnId) -> Result<u64> {
+    Ok(match table.value(column)? {
+        Value::Binary(value) => value.len() as u64,
+        _ => 0,
+    })
+}
+
+struct JetfsWriter<'s> {
+    session: &'s Session,
+    table: Table<'s>,
+    columns: [ColumnId; 2],
+}
+
+impl Writer for JetfsWriter<'_> {
+    fn put_all(&mut self, rows: &mut dyn Iterator<Item = Row>) -> Result<()> {
+        let transaction = self.session.begin()?;
+        let [k, v] = self.columns;
+        for (key, value) in rows {
+            let mut update = self.table.insert()?;
+            update.set(k, &Value::Binary(key.to_vec()))?;
+            update.set(v, &Value::Binary(value.to_vec()))?;
+            update.save()?;
+        }
+        Ok(transaction.commit()?)
+    }
+}
