@@ -30,7 +30,7 @@ for wanted in expected.tables:
             if found == "other":
                 # Numbers: dissect decodes them, so compare the bytes unless several values make it decode anyway.
                 raw = record.get(column["name"], raw=True)
-                if len(wanted["rows"][at][number] or []) != 1 or not isinstance(raw, bytes):
+                if len(wanted["rows"][at][number] or []) > 1 or not isinstance(raw, bytes):
                     continue
                 found = [raw]
             expected.compare(wanted, at, number, found)
