@@ -94,7 +94,7 @@ dir=$(realpath "$dir")
 instance=$dir/instance-$size
 if [ ! -d "$instance" ]; then
     rm -rf "$instance.new"
-    "$jetfs" demo --size "$size" --keep "$instance.new" --no-mount
+    "$jetfs" demo --size "$size" --seconds 0 --keep "$instance.new" --no-mount
     mv "$instance.new" "$instance"
 fi
 database=$(find "$instance" -name '*.edb' -size +1M -print -quit)

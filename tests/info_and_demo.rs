@@ -5,39 +5,87 @@
 mod support;
 
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use support::{jetfs, overwrite, run, shell, temp_dir};
 
-fn demo_database(directory: &std::path::Path) -> std::path::PathBuf {
+fn demo_database(directory: &Path) -> PathBuf {
     let keep = directory.join("demo");
-    run(jetfs().args(["demo", "--no-mount", "--keep"]).arg(&keep)).succeeds();
+    run(jetfs()
+        .args(["demo", "--seconds", "1", "--no-mount", "--keep"])
+        .arg(&keep))
+    .succeeds();
     keep.join("instance/demo.edb")
 }
 
 #[test]
 fn the_demo_needs_nothing_and_leaves_nothing_behind() {
-    let directory = temp_dir();
-    run(jetfs().arg("demo").env("TMPDIR", directory.path())).succeeds();
-    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    for size in ["4", "32"] {
+        let directory = temp_dir();
+        let arguments = [
+            "--json",
+            "demo",
+            "--seconds",
+            "1",
+            "--writers",
+            "8",
+            "--page-size",
+            size,
+        ];
+        let result = run(jetfs().args(arguments).env("TMPDIR", directory.path()))
+            .succeeds()
+            .json();
+        assert!(result["durable-commits"].as_u64() > Some(0), "{result}");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
 }
 
 #[test]
-fn an_interrupted_demo_leaves_nothing_behind() {
+fn a_demo_with_a_large_table_has_all_of_it() {
     let directory = temp_dir();
-    let mut demo = jetfs()
-        .args(["demo", "--size", "200MiB"])
-        .env("TMPDIR", directory.path())
+    let keep = directory.path().join("demo");
+    let arguments = ["demo", "--size", "8MiB", "--seconds", "0", "--no-mount", "--keep"];
+    run(jetfs().args(arguments).arg(&keep)).succeeds();
+    let len = std::fs::metadata(keep.join("instance/demo.edb")).unwrap().len();
+    assert!((7 << 20..12 << 20).contains(&len), "{len}");
+}
+
+/// Interrupts a demo when it has told of `step`.
+fn interrupt(demo: &mut Command, step: &str) {
+    let mut demo = demo
         .stderr(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    // The first line comes after the database is written: the demo is in the middle of its story then.
-    let mut line = String::new();
-    let mut story = BufReader::new(demo.stdout.take().unwrap());
-    story.read_line(&mut line).unwrap();
+    let mut story = BufReader::new(demo.stdout.take().unwrap()).lines();
+    let line = story.find(|line| line.as_ref().is_ok_and(|line| line.contains(step)));
+    assert!(line.is_some(), "no {step}");
     shell(r#"kill -INT "$1""#, [demo.id().to_string()]).succeeds();
-    assert_eq!(demo.wait().unwrap().code(), Some(5), "{line}");
-    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    assert_eq!(demo.wait().unwrap().code(), Some(5), "{step}");
+}
+
+#[test]
+fn an_interrupted_demo_leaves_nothing_behind() {
+    // While the writers work, and while the files are mounted.
+    for (step, seconds) in [(". create ", "600"), (". mount ", "0")] {
+        let directory = temp_dir();
+        let mut demo = jetfs();
+        demo.args(["demo", "--seconds", seconds, "--size", "20MiB"]);
+        interrupt(demo.env("TMPDIR", directory.path()), step);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "{step}");
+    }
+}
+
+#[test]
+fn an_interrupted_demo_keeps_a_clean_database_if_it_is_to_keep_it() {
+    let directory = temp_dir();
+    let keep = directory.path().join("demo");
+    let mut demo = jetfs();
+    interrupt(
+        demo.args(["demo", "--seconds", "600", "--keep"]).arg(&keep),
+        ". create ",
+    );
+    run(jetfs().args(["verify", "--deep"]).arg(keep.join("instance"))).exits(0);
 }
 
 #[test]

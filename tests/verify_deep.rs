@@ -126,7 +126,10 @@ fn databases_of_the_bulk_load_pass_without_a_note() {
 fn the_database_of_the_demo_passes() {
     let directory = temp_dir();
     let keep = directory.path().join("demo");
-    run(jetfs().args(["demo", "--no-mount", "--keep"]).arg(&keep)).succeeds();
+    run(jetfs()
+        .args(["demo", "--seconds", "1", "--no-mount", "--keep"])
+        .arg(&keep))
+    .succeeds();
     let ended = run(jetfs().arg("verify").arg("--deep").arg(keep.join("instance"))).exits(0);
     assert_eq!(ended.stdout.lines().count(), 1, "{ended}");
 }

@@ -1,6 +1,5 @@
 //! Ctrl-C in a command that has something to clean up: the signal becomes a question that its steps ask.
 
-use crate::exit::{Exit, Failure};
 use anyhow::{Context, Result};
 use nix::sys::signal::{SigSet, Signal};
 use std::sync::Arc;
@@ -30,13 +29,5 @@ impl Interrupt {
     /// Whether a signal came.
     pub(crate) fn happened(&self) -> bool {
         self.0.load(Ordering::Relaxed)
-    }
-
-    /// An error once a signal came, so that the steps end and everything is cleaned up on the way out.
-    pub(crate) fn check(&self) -> Result<()> {
-        if self.happened() {
-            return Err(Failure::new(Exit::Incomplete, "interrupted; everything is cleaned up").into());
-        }
-        Ok(())
     }
 }

@@ -2,7 +2,6 @@
 
 mod commands;
 mod daemon;
-mod demo_database;
 mod errno;
 mod event;
 mod exit;

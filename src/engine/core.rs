@@ -32,7 +32,8 @@ pub(crate) struct Core {
     pub(super) signature: Signature,
     /// Position of `Init2`.
     pub(super) init: LogPosition,
-    /// Held while a database is attached, made or detached, and while the instance ends: the checkpoint stays meanwhile.
+    /// Held while a database is attached, made or detached, and while the instance ends: the checkpoint stays meanwhile,
+    /// and nothing is cleaned up in the background.
     pub(super) administration: Mutex<()>,
     /// Whether it was told that the instance has stopped.
     pub(super) is_failure_told: AtomicBool,
@@ -110,7 +111,9 @@ impl Core {
         self.flush_log()?;
         let prepared = self.shared.log.prepare_next();
         prepared.map_err(|error| self.fail(error))?;
-        self.clean_up()?;
+        if let Some(_nobody_detaches) = self.administration.try_lock() {
+            self.clean_up()?;
+        }
         self.write_what_is_due()?;
         self.move_checkpoint(false)
     }

@@ -49,7 +49,8 @@ pub enum Term {
     Complete,
     /// `JET_bitTermAbrupt`: nothing is cleaned up; all is written, databases are clean.
     Abrupt,
-    /// `JET_bitTermDirty`: the log becomes durable, and nothing else is written; the next start recovers.
+    /// `JET_bitTermDirty`: the log becomes durable, and nothing else is written; the next start recovers. Always answers
+    /// `JET_errDirtyShutdown`.
     Dirty,
 }
 
@@ -150,8 +151,8 @@ impl Instance {
     ///
     /// # Errors
     /// Transactions are open (`JET_errTooManyActiveUsers`): the instance goes on; [`Term::Dirty`] ends it all the same.
-    /// `JET_errDirtyShutdown`: it had stopped because of a failure, or something could not be written now; it has ended,
-    /// and the next start recovers.
+    /// `JET_errDirtyShutdown`: it was to end dirty, it had stopped because of a failure, or something could not be written
+    /// now; it has ended, and the next start recovers.
     pub fn term(&self, how: Term) -> JetResult<()> {
         self.core.refuse_new_work(how)?;
         *self.background.lock() = None;
@@ -196,7 +197,8 @@ impl Core {
         let _administration = self.administration.lock();
         self.shared.check_works()?;
         if how == Term::Dirty {
-            return self.flush_log();
+            self.flush_log()?;
+            return Err(JetError::rule(JetErr::DirtyShutdown, "that was asked for"));
         }
         if how == Term::Complete {
             self.clean_up()?;

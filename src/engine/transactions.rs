@@ -5,6 +5,7 @@
 //! `trxCommit0`) and the stamps by which visibility is judged are different things: a `Commit0` gets its number when it
 //! is logged, and its stamp when it is durable.
 
+use super::session_ids::SessionIds;
 use crate::error::JetResult;
 use crate::format::LogPosition;
 use parking_lot::Mutex;
@@ -196,9 +197,14 @@ impl Transactions {
         (logged.min().filter(|oldest| *oldest < end), end)
     }
 
-    /// How many transactions are open.
+    /// How many transactions of users are open. The engine's own end by themselves.
     pub(crate) fn open_count(&self) -> usize {
-        self.0.lock().open.len()
+        let inner = self.0.lock();
+        let of_users = inner
+            .open
+            .values()
+            .filter(|state| state.session > SessionIds::OWN);
+        of_users.count()
     }
 }
 
@@ -207,5 +213,22 @@ impl Inner {
         let trx = self.next_trx;
         self.next_trx = trx.wrapping_add(TRX_STEP);
         trx
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_transactions_of_the_engine_itself_keep_no_instance_from_ending() {
+        let transactions = Transactions::new();
+        let own = transactions.begin(SessionIds::OWN);
+        assert_eq!(transactions.open_count(), 0);
+        let of_user = transactions.begin(SessionIds::OWN + 1);
+        assert_eq!(transactions.open_count(), 1);
+        transactions.commit(&own);
+        transactions.roll_back(&of_user);
+        assert_eq!(transactions.open_count(), 0);
     }
 }

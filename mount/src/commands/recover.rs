@@ -233,7 +233,7 @@ fn refuse_interrupted(files: &InstanceFiles) -> Result<()> {
     let interrupted = databases.find(|path| LockedSet::is_interrupted(&RealFileSystem, path));
     interrupted.map_or(Ok(()), |path| {
         let what = format!(
-            "{}: a recovery was interrupted while it wrote this database",
+            "{}: a recovery or an instance was interrupted while it wrote this database",
             path.display()
         );
         Err(Failure::refused(what)

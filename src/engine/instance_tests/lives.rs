@@ -154,7 +154,8 @@ fn an_instance_does_not_end_under_an_open_transaction_unless_it_shall_end_dirty(
     let live = Live::attach(&disk, &instance, A).unwrap();
     let mut work = Work::begin(&instance);
     live.set(&mut work, 4, Some(9)).unwrap();
-    instance.term(Term::Dirty).unwrap();
+    let ended = instance.term(Term::Dirty).unwrap_err();
+    assert_eq!(ended.code(), JetErr::DirtyShutdown);
     assert_eq!(disk.header(A).state, DbState::DirtyShutdown);
     disk.init().unwrap().term(Term::Complete).unwrap();
     assert_eq!(disk.rows(A), first_rows());

@@ -234,6 +234,24 @@ mod tests {
     }
 
     #[test]
+    fn a_database_may_have_torn_pages_only_while_a_batch_is_not_wholly_written() {
+        let fs = database();
+        let file = fs.open(Path::new(DATABASE), OpenMode::ReadWrite).unwrap();
+        let journal = BatchJournal::create(&fs, Path::new(DATABASE), SIZE).unwrap();
+        let is_interrupted = || LockedSet::is_interrupted(&fs, Path::new(DATABASE));
+        assert!(!is_interrupted(), "an empty journal");
+        let bytes = page(3, 7);
+        let pages = [StampedPage {
+            pgno: 3,
+            bytes: &bytes,
+        }];
+        journal.write(&*file, &header(), PAGES, &pages).unwrap();
+        assert!(!is_interrupted(), "the batch is in the database");
+        file.write_all_at(&[9; 512], SIZE.offset_of(3) + 1024).unwrap();
+        assert!(is_interrupted());
+    }
+
+    #[test]
     fn a_batch_is_not_written_into_a_database_that_was_replaced() {
         let fs = database();
         let file = fs.open(Path::new(DATABASE), OpenMode::ReadWrite).unwrap();

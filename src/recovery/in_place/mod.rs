@@ -27,7 +27,7 @@ mod tests;
 
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{Checkpoint, DatabaseHeader, LogTime, Signature};
-use crate::io::{Clock, File, FileSystem};
+use crate::io::{Clock, File, FileSystem, OpenMode};
 use crate::store::log_writer::LogWrites;
 use crate::store::{open_exclusively, read_database_header_page, write_checkpoint, write_checkpoint_to};
 pub(crate) use batch_journal::{BatchJournal, StampedPage, write_in_place};
@@ -178,9 +178,17 @@ impl<'f> LockedSet<'f> {
         Ok(finished)
     }
 
-    /// Whether an interrupted recovery left its journal beside this database.
+    /// Whether pages of this database may be torn, because a recovery or a running engine was interrupted while it wrote
+    /// them: their journal lies beside it, and they are not all as it has them.
     pub fn is_interrupted(fs: &dyn FileSystem, database: &Path) -> bool {
-        fs.stat(&Self::journal_of(database)).is_ok()
+        let is_needed = || {
+            let Some(journal) = PageJournal::find(fs, database)? else {
+                return Ok(false);
+            };
+            let opened = fs.open(database, OpenMode::ReadOnly);
+            journal.is_needed(&*opened.map_err(|error| JetError::io("open", error))?)
+        };
+        is_needed().unwrap_or_else(|_: JetError| fs.stat(&Self::journal_of(database)).is_ok())
     }
 
     /// Where a recovery keeps the pages of this database while it writes them.

@@ -20,6 +20,7 @@ use crate::error::{JetErr, JetError, JetResult};
 use crate::format::bytes::{Fields, put};
 use crate::format::{PageSize, Structure};
 use crate::io::{File, FileSystem, OpenMode};
+use crate::store::read_database_header_page;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -155,6 +156,28 @@ impl PageJournal {
         let mut own = vec![0; self.mark.page_size.bytes()];
         self.read(&mut own, HEADER_AT)?;
         Ok(own == header)
+    }
+
+    /// Whether the database may have torn pages of it. A running engine keeps its journal when all pages of the batch
+    /// have reached the database, or are about to.
+    pub(super) fn is_needed(&self, database: &dyn File) -> JetResult<bool> {
+        if self.mark.sum.is_none() {
+            return Ok(true);
+        }
+        let header = read_database_header_page(database).unwrap_or_default();
+        if !self.belongs_to(&header)? {
+            return Ok(false);
+        }
+        let mut is_needed = false;
+        let mut found = vec![0; self.mark.page_size.bytes()];
+        self.for_each(&mut |entry| {
+            let fields = Fields::new(Structure::Page, entry);
+            let (pgno, page) = (fields.u32(0)?, fields.from(NUMBER_LEN)?);
+            let read = database.read_exact_at(&mut found, self.mark.page_size.offset_of(pgno));
+            is_needed |= read.is_err() || found != page;
+            Ok(())
+        })?;
+        Ok(is_needed)
     }
 
     /// Writes the pages into the database, and makes them durable.

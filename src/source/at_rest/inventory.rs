@@ -180,7 +180,7 @@ impl Inventory {
         self.warnings.extend(interrupted.map(|file| Warning {
             file: Some(file.name.clone()),
             code: JetErr::DatabaseDirtyShutdown,
-            what: "a recovery was interrupted while it wrote pages, some of which may be torn; `jetfs recover` on the \
+            what: "a recovery or an instance was interrupted while it wrote pages, some of which may be torn; `jetfs recover` on the \
                    set finishes it"
                 .into(),
         }));

@@ -150,7 +150,7 @@ fn check_whole(fs: &dyn FileSystem, database: &Path) -> JetResult<()> {
     if !LockedSet::is_interrupted(fs, database) {
         return Ok(());
     }
-    let what = "a recovery was interrupted while it wrote this database";
+    let what = "a recovery or an instance was interrupted while it wrote this database";
     let error = JetError::rule(JetErr::DatabaseDirtyShutdown, what).in_file(database);
     Err(error.advise("Run `jetfs recover` on the set again, or into a copy with -o: it finishes first."))
 }

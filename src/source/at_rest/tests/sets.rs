@@ -5,7 +5,10 @@ use super::*;
 use crate::backup::{FileRole, LogRange};
 use crate::error::JetErr;
 use crate::format::PageSize;
+use crate::io::{FileSystem, OpenMode, RealFileSystem};
+use crate::recovery::in_place::{BatchJournal, StampedPage};
 use crate::source::at_rest::IgnoredReason;
+use crate::store::read_database_header_page;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
@@ -55,7 +58,16 @@ fn a_whole_set_has_nothing_to_say_but_that_it_is_dirty() {
 #[test]
 fn an_interrupted_recovery_is_warned_of() {
     let folder = made();
-    write(folder.path(), "a.edb.jetfs-pages", &[0; 4096]);
+    let (fs, path) = (RealFileSystem, folder.path().join("a.edb"));
+    let file = fs.open(&path, OpenMode::ReadWrite).unwrap();
+    let header = read_database_header_page(&*file).unwrap();
+    let journal = BatchJournal::create(&fs, &path, PageSize::Kib4).unwrap();
+    let page = StampedPage {
+        pgno: 1,
+        bytes: &[7; 4096],
+    };
+    journal.write(&*file, &header, 1, &[page]).unwrap();
+    file.write_all_at(&[1; 512], PageSize::Kib4.offset_of(1)).unwrap();
     let inventory = take(&[folder.path()]).unwrap();
     let said = inventory.warnings.iter().map(|warning| warning.what.as_str());
     let said: Vec<&str> = said.filter(|what| what.contains("interrupted")).collect();
