@@ -45,6 +45,7 @@ impl Core {
         let _administration = self.administration.lock();
         let whole = self.shared.fs.canonicalize(path);
         let path = whole.map_err(|error| JetError::io("find", error).in_file(path))?;
+        self.backup.check_none()?;
         if let Some(attached) = self.attached_as(&path) {
             return Ok(attached);
         }
@@ -72,6 +73,7 @@ impl Core {
     pub(crate) fn detach(&self, path: &Path) -> JetResult<()> {
         self.shared.check()?;
         let _administration = self.administration.lock();
+        self.backup.check_none()?;
         let whole = self.shared.fs.canonicalize(path);
         let whole = whole.unwrap_or_else(|_| path.to_path_buf());
         let attached = self.attachments.all();

@@ -5,6 +5,7 @@
 //! as the header is the one that it repeats. Nobody waits for the log while he holds it, since a new generation of the
 //! log is written into the headers before it is used.
 
+use super::backup::{DatabaseImage, KeptImages, RangeLock};
 use super::events::{Event, EventSink};
 use super::signature::new_signature;
 use super::state::AttachedDatabase;
@@ -15,7 +16,7 @@ use crate::format::{
 use crate::io::{Clock, FileSystem};
 use crate::recovery::in_place::{BatchJournal, StampedPage, write_in_place};
 use crate::store::log_stream::LogObserver;
-use crate::store::write_database_header;
+use crate::store::{SpillDirectory, write_database_header};
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,6 +40,8 @@ pub(super) struct AttachedFile {
     written: Mutex<Written>,
     /// Held while pages are chosen and written: batches come one after the other.
     pub(super) flushing: Mutex<()>,
+    /// Pages that a backup reads.
+    pub(super) ranges: RangeLock,
 }
 
 #[derive(Debug)]
@@ -47,6 +50,8 @@ struct Written {
     header: DatabaseHeader,
     /// None without a log, or when the database was detached.
     journal: Option<BatchJournal>,
+    /// Pages of a frozen backup, before they are overwritten.
+    images: Option<Arc<KeptImages>>,
 }
 
 /// The counters of a database that its header has.
@@ -141,8 +146,13 @@ impl AttachedFile {
         Ok(AttachedFile {
             database,
             clock,
-            written: Mutex::new(Written { header, journal }),
+            written: Mutex::new(Written {
+                header,
+                journal,
+                images: None,
+            }),
             flushing: Mutex::new(()),
+            ranges: RangeLock::default(),
         })
     }
 
@@ -178,13 +188,45 @@ impl AttachedFile {
             bytes: page.bytes(),
         });
         let stamped: Vec<StampedPage<'_>> = stamped.collect();
+        let pgnos = || stamped.iter().map(|page| page.pgno);
+        let _nobody_reads = self.ranges.write(pgnos().collect());
         let written = self.written.lock();
         let file = &*self.database.file;
+        if let Some(images) = &written.images {
+            images.keep(file, pgnos());
+        }
         match &written.journal {
             Some(journal) => journal.write(file, &written.header.encode(), page_last, &stamped),
             None => write_in_place(file, self.database.page_size, &stamped),
         }
         .map_err(|error| self.in_file(error))
+    }
+
+    /// The header and the size that a backup delivers. The header first: whatever the file grows by later is in the log
+    /// that the header needs (external-backup.md section 7.2, I4).
+    pub(super) fn sample(&self) -> DatabaseImage {
+        let header = self.header();
+        let page_last = self.database.look().last_page;
+        DatabaseImage { header, page_last }
+    }
+
+    /// As [`sample`](Self::sample); from now on the pages of that size are kept before they are overwritten. No page is
+    /// being written when this returns.
+    ///
+    /// # Errors
+    /// There is no place to keep them.
+    pub(super) fn freeze(&self, directory: &SpillDirectory) -> JetResult<(DatabaseImage, Arc<KeptImages>)> {
+        let _no_page_is_written = self.flushing.lock();
+        let image = self.sample();
+        let images = KeptImages::new(self.database.page_size, image.page_last, directory)?;
+        let images = Arc::new(images);
+        self.written.lock().images = Some(Arc::clone(&images));
+        Ok((image, images))
+    }
+
+    /// Pages are not kept any more.
+    pub(super) fn thaw(&self) {
+        self.written.lock().images = None;
     }
 
     /// Removes the journal, when all pages are written and the header is clean.

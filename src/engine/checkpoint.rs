@@ -146,7 +146,8 @@ impl Core {
         }
         let mut oldest = file.oldest.lock();
         let first = *oldest;
-        while *oldest < generation && self.delete_log(*oldest) {
+        let needed = self.backup.first_generation().unwrap_or(generation);
+        while *oldest < generation.min(needed) && self.delete_log(*oldest) {
             *oldest += 1;
         }
         if first < *oldest {

@@ -1,6 +1,7 @@
 //! What an instance consists of, as its own thread and the sessions use it.
 
 use super::attachments::Attachments;
+use super::backup::BackupHold;
 use super::checkpoint::CheckpointFile;
 use super::events::Event;
 use super::flush::Geometry;
@@ -17,8 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A running instance.
 #[derive(Debug)]
 pub(crate) struct Core {
-    pub(super) parameters: Parameters,
-    pub(super) page_size: PageSize,
+    pub(crate) parameters: Parameters,
+    pub(crate) page_size: PageSize,
     pub(crate) shared: Arc<Shared>,
     pub(super) attachments: Arc<Attachments>,
     /// The checkpoint file, which keeps others out.
@@ -27,7 +28,7 @@ pub(crate) struct Core {
     pub(super) checkpoint: Option<CheckpointFile>,
     /// The names of the logs.
     pub(super) naming: Option<LogNaming>,
-    pub(super) geometry: Geometry,
+    pub(crate) geometry: Geometry,
     /// `signLog`; not set without a log.
     pub(super) signature: Signature,
     /// Position of `Init2`.
@@ -35,6 +36,8 @@ pub(crate) struct Core {
     /// Held while a database is attached, made or detached, and while the instance ends: the checkpoint stays meanwhile,
     /// and nothing is cleaned up in the background.
     pub(super) administration: Mutex<()>,
+    /// The external backup that is in progress.
+    pub(crate) backup: BackupHold,
     /// Whether it was told that the instance has stopped.
     pub(super) is_failure_told: AtomicBool,
 }
@@ -85,7 +88,7 @@ impl Core {
     }
 
     /// Whether anything is logged.
-    pub(super) fn is_logged(&self) -> bool {
+    pub(crate) fn is_logged(&self) -> bool {
         self.naming.is_some()
     }
 

@@ -146,9 +146,9 @@ impl MakeRoom for Core {
 
 /// Distances in the log.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Geometry {
+pub(crate) struct Geometry {
     /// Bytes of a log.
-    pub(super) file_len: u64,
+    pub(crate) file_len: u64,
 }
 
 impl Geometry {

@@ -2,6 +2,7 @@
 //!
 //! * `change`: the only door through which pages change; `open_transaction`: what the log knows of a session;
 //! * `state`, `pages`: an attached database: its pages in memory; `shared`: what all sessions share;
+//! * `backup`: what an external backup needs of the engine;
 //! * `catalog`: tables, columns and indexes of a database; `definition`: how they are described by who wants them;
 //! * `record`: a record being written;
 //! * `session`: sessions and transactions;
@@ -16,12 +17,13 @@
 mod attach;
 mod attachments;
 mod background;
+pub(crate) mod backup;
 mod bookmark;
 mod catalog;
 mod change;
 mod checkpoint;
 mod cleanup;
-mod core;
+pub(crate) mod core;
 mod create;
 mod database;
 mod definition;

@@ -7,6 +7,7 @@
 //! ```
 
 use super::attachments::Attachments;
+use super::backup::BackupHold;
 use super::checkpoint::CheckpointFile;
 use super::core::{Core, LockedFile};
 use super::events::Event;
@@ -126,6 +127,7 @@ impl Start {
             signature: log.signature,
             init,
             administration: Mutex::new(()),
+            backup: BackupHold::default(),
             is_failure_told: AtomicBool::new(false),
             parameters: self.parameters,
         });

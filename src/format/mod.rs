@@ -4,6 +4,7 @@
 //! Each file of this folder is one structure of the specification; its head names the section.
 
 mod attach_list;
+mod backup_stamp;
 mod before_image;
 pub mod bytes;
 mod catalog;

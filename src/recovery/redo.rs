@@ -15,8 +15,8 @@ use super::session::{Bookmark, Change, Sessions};
 use super::versions::{needs_node_before, node_before, node_operation, versioned_operation, versions_of};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::log_record::{
-    AttachDatabase, DBTIME_NIL, LogRecord, MacroBoundary, NewPage, PageOperation, Undo, UndoInfo,
-    UndoneOperation,
+    AttachDatabase, BackupPhase, DBTIME_NIL, LogRecord, MacroBoundary, NewPage, PageOperation, Undo,
+    UndoInfo, UndoneOperation,
 };
 use crate::format::{LogHeader, LogPosition, LogTime};
 use crate::store::log_reader::Logged;
@@ -216,6 +216,7 @@ impl<'f> Redo<'f> {
             LogRecord::ShrinkDatabase3(record) => record.database,
             LogRecord::TrimDatabase(record) => record.database,
             LogRecord::SetDatabaseVersion(record) => record.database,
+            LogRecord::Backup2(record) if record.phase == BackupPhase::UpdateHeader => record.database,
             _ => return Ok(()),
         };
         let Some(database) = self
@@ -240,6 +241,10 @@ impl<'f> Redo<'f> {
                     .remove_range(record.page_first, record.zeroed_pages);
             }
             LogRecord::SetDatabaseVersion(record) => set_version(&mut database.header, record),
+            LogRecord::Backup2(record) => {
+                let header = &mut database.header;
+                header.stamp_backup(record.scope, record.kind.into(), record.info);
+            }
             _ => {}
         }
         Ok(())

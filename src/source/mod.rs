@@ -1,4 +1,7 @@
-//! What can be backed up or shown (design section 3): files at rest, and their databases as recovery makes them.
+//! What can be backed up or shown (design section 3): a running instance, files at rest, and their databases as recovery
+//! makes them.
 
 pub mod at_rest;
+pub mod live;
 pub mod recovered;
+mod verified;

@@ -6,12 +6,10 @@
 //! ```
 
 use super::inspect::DatabaseFacts;
-use super::verifying_file::Blocks;
-use super::watched_file::{Damage, WatchedFile};
 use crate::backup::Outcome;
 use crate::error::{JetErr, JetResult};
-use crate::format::checksum::{PageState, repair_page};
-use crate::format::{HeaderCopy, OtherCopy, PageSize};
+use crate::format::{HeaderCopy, OtherCopy};
+use crate::source::verified::{BlockFile, Blocks, Damage, PageRule};
 
 /// The pages of one database.
 #[derive(Debug)]
@@ -19,13 +17,6 @@ pub(super) struct DatabasePages {
     pages: PageRule,
     judged_len: u64,
     header: HeaderRule,
-}
-
-/// What happens to a page of a file.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::source) struct PageRule {
-    pub(in crate::source) size: PageSize,
-    pub(in crate::source) allow_damaged: bool,
 }
 
 /// What happens to the two copies of the header.
@@ -52,7 +43,7 @@ impl DatabasePages {
         }
     }
 
-    fn judge_header(&self, file: &WatchedFile, index: u64, block: &mut [u8]) {
+    fn judge_header(&self, file: &dyn BlockFile, index: u64, block: &mut [u8]) {
         let (damaged, outcome) = match &self.header {
             HeaderRule::AsTheyAre => return,
             HeaderRule::Replace { damaged, .. } => (*damaged, Outcome::Repaired),
@@ -76,38 +67,6 @@ impl DatabasePages {
             ),
         };
         file.note(&damage, outcome);
-    }
-}
-
-impl PageRule {
-    /// Judges a page in place: repairs it, lets it pass, or refuses it.
-    pub(in crate::source) fn judge(self, file: &WatchedFile, pgno: u32, block: &mut [u8]) -> JetResult<()> {
-        match repair_page(block, self.size, pgno) {
-            PageState::Good | PageState::Uninitialised => Ok(()),
-            PageState::Correctable { bit } => {
-                let what = format!("bit {} of byte {} of the page was wrong", bit % 8, bit / 8);
-                file.note(&self.damage(pgno, what), Outcome::Repaired);
-                Ok(())
-            }
-            PageState::Damaged { stored, computed } => {
-                let what = format!("the page's checksum is {stored:#x}, but its bytes give {computed:#x}");
-                let damage = self.damage(pgno, what);
-                if self.allow_damaged {
-                    file.note(&damage, Outcome::ServedDamaged);
-                    return Ok(());
-                }
-                Err(file.refuse(damage))
-            }
-        }
-    }
-
-    fn damage(self, pgno: u32, what: String) -> Damage {
-        Damage {
-            offset: self.size.offset_of(pgno),
-            page: Some(pgno),
-            code: JetErr::ReadVerifyFailure,
-            what,
-        }
     }
 }
 
@@ -138,7 +97,7 @@ impl Blocks for DatabasePages {
         self.judged_len
     }
 
-    fn judge(&self, file: &WatchedFile, index: u64, block: &mut [u8]) -> JetResult<()> {
+    fn judge(&self, file: &dyn BlockFile, index: u64, block: &mut [u8]) -> JetResult<()> {
         let pgno = match index.checked_sub(1).map(u32::try_from) {
             None | Some(Ok(0)) => {
                 self.judge_header(file, index, block);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! paths ── listing ──> candidates ── names, inspect ──> what each file is ── inventory, judge ──> Inventory
-//! Inventory ── source ──> BackupFile: verifying_file over database_pages, log_segments; watched_file below
+//! Inventory ── source ──> BackupFile: verifying_file of `verified` over database_pages or segments
 //! ```
 
 mod database_pages;
@@ -11,19 +11,13 @@ mod inspect;
 mod inventory;
 mod judge;
 mod listing;
-mod log_ranges;
-mod log_segments;
 mod manifest;
 mod source;
 #[cfg(test)]
 mod tests;
-mod verifying_file;
-mod watched_file;
 
-pub(in crate::source) use database_pages::PageRule;
 pub(in crate::source) use distinct_names::DistinctNames;
 pub use inspect::DatabaseFacts;
 pub use inventory::{CheckpointEntry, DatabaseEntry, Entry, Inventory, LogEntry, LogSequence, Warning};
 pub use listing::{AtRestPaths, Ignored, IgnoredReason};
 pub use source::{AtRestOptions, AtRestSource};
-pub(in crate::source) use watched_file::WatchedFile;

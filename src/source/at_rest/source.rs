@@ -2,16 +2,15 @@
 
 use super::database_pages::DatabasePages;
 use super::inventory::{DatabaseEntry, Entry, Inventory, LogEntry};
-use super::log_ranges::LogRanges;
-use super::log_segments::LogSegments;
-use super::verifying_file::{Blocks, Unjudged, VerifyingFile};
-use super::watched_file::{Standing, WatchedFile};
 use crate::backup::{
     BackupFile, BeginGrbit, Ending, FileRole, Findings, LogRange, LogSet, Source, SourceFile,
 };
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{LogBody, PageSize};
 use crate::io::{File, FileSystem, LockKind, OpenMode};
+use crate::source::verified::{
+    BlockFile, Blocks, LogRanges, LogSegments, Standing, Unjudged, VerifyingFile, WatchedFile,
+};
 use crate::store::lock_file;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -138,7 +137,7 @@ impl AtRestSource {
     /// The file of an entry, to be read as long as it does not change.
     pub(in crate::source) fn watch(&self, entry: &Entry) -> JetResult<WatchedFile> {
         let standing = self.standings.get(&entry.file.name).cloned().unwrap_or_default();
-        WatchedFile::open(&*self.fs, entry, &self.findings, &standing)
+        WatchedFile::open(&*self.fs, &entry.file, entry.stat, &self.findings, &standing)
     }
 
     fn open_database(&self, file: WatchedFile, database: &DatabaseEntry) -> JetResult<Arc<dyn BackupFile>> {

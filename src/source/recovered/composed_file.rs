@@ -6,7 +6,7 @@ use crate::backup::BackupFile;
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::PageSize;
 use crate::format::bytes::put;
-use crate::source::at_rest::{PageRule, WatchedFile};
+use crate::source::verified::{BlockFile, PageRule, WatchedFile};
 use lru::LruCache;
 use parking_lot::Mutex;
 use std::num::NonZeroUsize;

@@ -13,7 +13,7 @@ use crate::store::log_writer::{Packing, SegmentTimes};
 use std::collections::VecDeque;
 
 /// The last generation of ordinary work; those after it are for recovery (section 1.1).
-const GENERATION_MOST: u32 = 0x7FFF_F800;
+pub(super) const GENERATION_MOST: u32 = 0x7FFF_F800;
 
 /// What was appended and is not taken yet.
 #[derive(Debug)]

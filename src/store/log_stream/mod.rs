@@ -142,6 +142,15 @@ impl LogStream {
         self.live.as_ref().map_or(Ok(0), Live::begin_generation)
     }
 
+    /// Ends the current generation, and begins the next one with these records. When it returns they are durable.
+    ///
+    /// # Errors
+    /// Those of [`append`](Self::append) and [`flush_to`](Self::flush_to).
+    pub fn begin_generation_with(&self, records: &[LogRecord<'_>]) -> JetResult<Appended> {
+        let begin = |live: &Live| live.begin_generation_with(records);
+        self.live.as_ref().map_or(Ok(Appended::default()), begin)
+    }
+
     /// Makes the file of the next generation ahead of time, so that going there is short: for a background thread.
     /// Nothing happens if it is there, or the disk is full.
     ///
@@ -178,6 +187,11 @@ impl LogStream {
     /// Whether the disk is full and a reserve log is in use, so that the instance can only end.
     pub fn is_disk_full(&self) -> bool {
         self.live.as_ref().is_some_and(Live::is_full)
+    }
+
+    /// Whether there is no generation after the current one (`JET_errLogSequenceEnd`).
+    pub fn is_at_sequence_end(&self) -> bool {
+        self.live.is_some() && self.end().generation >= buffer::GENERATION_MOST
     }
 
     /// The header of the newest generation that is durable; `None` if logging is off.

@@ -126,6 +126,18 @@ impl Live {
         Ok(end.generation)
     }
 
+    pub(super) fn begin_generation_with(&self, records: &[LogRecord<'_>]) -> JetResult<Appended> {
+        let appended = {
+            let mut state = self.state.lock();
+            state.check_append(records)?;
+            state.buffer.encode(records)?;
+            state.buffer.roll(self.now())?;
+            state.buffer.put(|| self.now())?
+        };
+        self.flush_to(appended.end)?;
+        Ok(appended)
+    }
+
     pub(super) fn prepare_next(&self) -> JetResult<()> {
         self.state.lock().check()?;
         self.prepared.make_next().map_err(|error| self.fail(error))

@@ -421,7 +421,10 @@ enum Loaded {
 
 impl SpillDirectory {
     /// A file that nobody else sees and that is gone when it is closed.
-    fn create(&self) -> JetResult<Arc<dyn File>> {
+    ///
+    /// # Errors
+    /// The directory is not there, or nothing can be made in it.
+    pub fn create(&self) -> JetResult<Arc<dyn File>> {
         const ATTEMPTS: u32 = 1000;
         let mut last = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
         for number in 0..ATTEMPTS {

@@ -4,8 +4,8 @@
 //! whatever generation it is (a recycled file), or the place before (a shadow), or if it is zero. One that is damaged
 //! passes as it is if recovery gets over it: its shadow is good, or it is of a torn last write.
 
+use super::block_file::{BlockFile, Damage};
 use super::verifying_file::Blocks;
-use super::watched_file::{Damage, WatchedFile};
 use crate::backup::Outcome;
 use crate::error::{JetErr, JetResult};
 use crate::format::checksum::{PageState, check_segment, repair_segment};
@@ -16,7 +16,7 @@ const SEGMENT: PageSize = PageSize::Kib4;
 
 /// The segments of one log.
 #[derive(Debug)]
-pub(super) struct LogSegments {
+pub(in crate::source) struct LogSegments {
     segments: u64,
     has_rest: bool,
     header: Result<(), FormatError>,
@@ -27,7 +27,7 @@ pub(super) struct LogSegments {
 
 impl LogSegments {
     /// A log of `file_len` bytes; `header` is what reading its header gave.
-    pub(super) fn new(
+    pub(in crate::source) fn new(
         file_len: u64,
         header: &Result<Box<LogHeader>, FormatError>,
         allow_damaged: bool,
@@ -42,7 +42,7 @@ impl LogSegments {
         }
     }
 
-    fn judge_damaged(&self, file: &WatchedFile, slot: u32, what: String) -> JetResult<()> {
+    fn judge_damaged(&self, file: &dyn BlockFile, slot: u32, what: String) -> JetResult<()> {
         let damage = Self::damage(u64::from(slot), what);
         if self.allow_damaged || Self::has_shadow(file, slot) || self.is_of_torn_write(file, slot) {
             // A torn write of the log's tail: recovery gets over it, and must find things as they are.
@@ -53,7 +53,7 @@ impl LogSegments {
     }
 
     /// Whether the next slot holds a good copy of this one.
-    fn has_shadow(file: &WatchedFile, slot: u32) -> bool {
+    fn has_shadow(file: &dyn BlockFile, slot: u32) -> bool {
         let mut next = [0; SEGMENT.bytes()];
         let offset = (u64::from(slot) + 1) * SEGMENT.bytes_u64();
         file.read(&mut next, offset).is_ok_and(|read| read == next.len())
@@ -61,7 +61,7 @@ impl LogSegments {
     }
 
     /// Whether no later segment begins a write, before which this one would have been durable.
-    fn is_of_torn_write(&self, file: &WatchedFile, slot: u32) -> bool {
+    fn is_of_torn_write(&self, file: &dyn BlockFile, slot: u32) -> bool {
         let Some(generation) = self.may_be_torn else {
             return false;
         };
@@ -90,7 +90,7 @@ impl LogSegments {
         }
     }
 
-    fn pass_or_refuse(&self, file: &WatchedFile, damage: Damage) -> JetResult<()> {
+    fn pass_or_refuse(&self, file: &dyn BlockFile, damage: Damage) -> JetResult<()> {
         if self.allow_damaged {
             file.note(&damage, Outcome::ServedDamaged);
             return Ok(());
@@ -108,7 +108,7 @@ impl Blocks for LogSegments {
         self.segments * SEGMENT.bytes_u64()
     }
 
-    fn judge(&self, file: &WatchedFile, index: u64, block: &mut [u8]) -> JetResult<()> {
+    fn judge(&self, file: &dyn BlockFile, index: u64, block: &mut [u8]) -> JetResult<()> {
         let slot = match u32::try_from(index) {
             Ok(0) => {
                 return match &self.header {
@@ -140,7 +140,7 @@ impl Blocks for LogSegments {
         }
     }
 
-    fn judge_rest(&self, file: &WatchedFile) -> JetResult<()> {
+    fn judge_rest(&self, file: &dyn BlockFile) -> JetResult<()> {
         if !self.has_rest {
             return Ok(());
         }

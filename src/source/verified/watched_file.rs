@@ -1,18 +1,18 @@
 //! A file of the source that must not change while it is shown: what was verified must be what is delivered.
 
-use super::inventory::Entry;
-use crate::backup::{Finding, Findings, Outcome};
+use super::block_file::{BlockFile, Damage};
+use crate::backup::{Finding, Findings, Outcome, SourceFile};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::io::{File, FileStat, FileSystem, OpenMode};
 use std::ffi::OsString;
 use std::os::fd::BorrowedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What is known about a file, however often it is opened.
 #[derive(Debug, Default)]
-pub(super) struct Standing {
+pub(in crate::source) struct Standing {
     /// Something was found: the kernel must not read it by itself, since it would not repair or refuse.
     faulty: AtomicBool,
     /// It was read and verified to its end.
@@ -30,73 +30,29 @@ pub(in crate::source) struct WatchedFile {
     standing: Arc<Standing>,
 }
 
-/// A damaged place of a file.
-pub(super) struct Damage {
-    /// Offset in bytes.
-    pub(super) offset: u64,
-    /// The page, in a database.
-    pub(super) page: Option<u32>,
-    /// What it means.
-    pub(super) code: JetErr,
-    /// In words.
-    pub(super) what: String,
-}
-
 impl WatchedFile {
-    /// Opens an entry's file, if it still is the one that was found.
-    pub(super) fn open(
+    /// Opens a file, if it still is the one of which `stat` was taken.
+    pub(in crate::source) fn open(
         fs: &dyn FileSystem,
-        entry: &Entry,
+        file: &SourceFile,
+        stat: FileStat,
         findings: &Arc<Findings>,
         standing: &Arc<Standing>,
     ) -> JetResult<Self> {
-        let path = &entry.file.path;
+        let (path, name) = (&file.path, file.name.clone());
         let file = fs
             .open(path, OpenMode::ReadOnly)
             .map_err(|error| JetError::io("open", error).in_file(path))?;
         let watched = WatchedFile {
             file,
-            name: entry.file.name.clone(),
+            name,
             path: path.clone(),
-            stat: entry.stat,
+            stat,
             findings: Arc::clone(findings),
             standing: Arc::clone(standing),
         };
         watched.check_unchanged()?;
         Ok(watched)
-    }
-
-    pub(in crate::source) fn len(&self) -> u64 {
-        self.stat.len
-    }
-
-    pub(in crate::source) fn path(&self) -> &PathBuf {
-        &self.path
-    }
-
-    /// Reads until `buf` is full or the file ends. The file is looked at after reading, so that bytes which changed
-    /// meanwhile are not delivered.
-    pub(in crate::source) fn read(&self, buf: &mut [u8], offset: u64) -> JetResult<usize> {
-        let rest = usize::try_from(self.len().saturating_sub(offset)).unwrap_or(usize::MAX);
-        let count = rest.min(buf.len());
-        let wanted = buf.get_mut(..count).unwrap_or_default();
-        let result = self.file.read_full_at(wanted, offset);
-        self.check_unchanged()?;
-        match result {
-            Ok(read) if read == count => Ok(read),
-            Ok(_) => Err(self.refuse(self.changed("ends early"))),
-            Err(error) => {
-                let code = JetErr::from_io(&error);
-                let damage = Damage {
-                    offset,
-                    page: None,
-                    code,
-                    what: format!("cannot be read: {error}"),
-                };
-                self.note(&damage, Outcome::Refused);
-                Err(JetError::io("read", error).in_file(&self.path).at_offset(offset))
-            }
-        }
     }
 
     fn check_unchanged(&self) -> JetResult<()> {
@@ -125,21 +81,43 @@ impl WatchedFile {
             what,
         }
     }
+}
 
-    /// Notes damage that is refused, and makes the error of it.
-    pub(super) fn refuse(&self, damage: Damage) -> JetError {
-        self.note(&damage, Outcome::Refused);
-        let error = JetError::rule(damage.code, damage.what)
-            .in_file(&self.path)
-            .at_offset(damage.offset);
-        match damage.page {
-            Some(page) => error.on_page(page),
-            None => error,
+impl BlockFile for WatchedFile {
+    fn len(&self) -> u64 {
+        self.stat.len
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file is looked at after reading, so that bytes which changed
+    /// meanwhile are not delivered.
+    fn read(&self, buf: &mut [u8], offset: u64) -> JetResult<usize> {
+        let rest = usize::try_from(self.len().saturating_sub(offset)).unwrap_or(usize::MAX);
+        let count = rest.min(buf.len());
+        let wanted = buf.get_mut(..count).unwrap_or_default();
+        let result = self.file.read_full_at(wanted, offset);
+        self.check_unchanged()?;
+        match result {
+            Ok(read) if read == count => Ok(read),
+            Ok(_) => Err(self.refuse(self.changed("ends early"))),
+            Err(error) => {
+                let code = JetErr::from_io(&error);
+                let damage = Damage {
+                    offset,
+                    page: None,
+                    code,
+                    what: format!("cannot be read: {error}"),
+                };
+                self.note(&damage, Outcome::Refused);
+                Err(JetError::io("read", error).in_file(&self.path).at_offset(offset))
+            }
         }
     }
 
-    /// Notes damage, and what became of it.
-    pub(super) fn note(&self, damage: &Damage, outcome: Outcome) {
+    fn note(&self, damage: &Damage, outcome: Outcome) {
         self.standing.faulty.store(true, Ordering::Release);
         let finding = Finding {
             file: self.name.clone(),
@@ -159,16 +137,16 @@ impl WatchedFile {
         }
     }
 
-    pub(super) fn set_verified(&self) {
+    fn set_verified(&self) {
         self.standing.verified.store(true, Ordering::Release);
     }
 
-    pub(super) fn is_verified(&self) -> bool {
+    fn is_verified(&self) -> bool {
         self.standing.verified.load(Ordering::Acquire)
     }
 
-    /// The descriptor, if the file was verified and nothing was found, so that the kernel delivers the same bytes.
-    pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+    /// If the file was verified and nothing was found.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         let sound = self.is_verified() && !self.standing.faulty.load(Ordering::Acquire);
         if sound { self.file.raw_fd() } else { None }
     }

@@ -8,7 +8,7 @@
 //! A read at block boundaries is one pass over the buffer, in pieces that fit the processor's cache; nothing is
 //! allocated and no lock is taken.
 
-use super::watched_file::WatchedFile;
+use super::block_file::BlockFile;
 use crate::backup::BackupFile;
 use crate::error::JetResult;
 use crate::format::PageSize;
@@ -19,7 +19,7 @@ use std::num::NonZeroUsize;
 use std::os::fd::BorrowedFd;
 
 /// How the blocks of a file are judged.
-pub(super) trait Blocks: Send + Sync + Debug {
+pub(in crate::source) trait Blocks: Send + Sync + Debug {
     /// Bytes of a block; blocks lie at its multiples.
     fn block_len(&self) -> usize;
 
@@ -27,10 +27,10 @@ pub(super) trait Blocks: Send + Sync + Debug {
     fn judged_len(&self) -> u64;
 
     /// Judges block `index` in place: repairs it, lets it pass, or refuses it.
-    fn judge(&self, file: &WatchedFile, index: u64, block: &mut [u8]) -> JetResult<()>;
+    fn judge(&self, file: &dyn BlockFile, index: u64, block: &mut [u8]) -> JetResult<()>;
 
     /// Judges what comes after the last block that is judged.
-    fn judge_rest(&self, _file: &WatchedFile) -> JetResult<()> {
+    fn judge_rest(&self, _file: &dyn BlockFile) -> JetResult<()> {
         Ok(())
     }
 }
@@ -47,8 +47,8 @@ const PIECE_LEN: usize = 128 << 10;
 
 /// A file of verified blocks.
 #[derive(Debug)]
-pub(super) struct VerifyingFile<B> {
-    file: WatchedFile,
+pub(in crate::source) struct VerifyingFile<B> {
+    file: Box<dyn BlockFile>,
     blocks: B,
     page_size: PageSize,
     trust_source: bool,
@@ -56,9 +56,14 @@ pub(super) struct VerifyingFile<B> {
 }
 
 impl<B: Blocks> VerifyingFile<B> {
-    pub(super) fn new(file: WatchedFile, blocks: B, page_size: PageSize, trust_source: bool) -> Self {
+    pub(in crate::source) fn new(
+        file: impl BlockFile + 'static,
+        blocks: B,
+        page_size: PageSize,
+        trust_source: bool,
+    ) -> Self {
         VerifyingFile {
-            file,
+            file: Box::new(file),
             blocks,
             page_size,
             trust_source,
@@ -71,7 +76,7 @@ impl<B: Blocks> VerifyingFile<B> {
         let judged = self.blocks.judged_len().saturating_sub(offset);
         let judged = usize::try_from(judged).unwrap_or(usize::MAX).min(bytes.len());
         if judged < bytes.len() {
-            self.blocks.judge_rest(&self.file)?;
+            self.blocks.judge_rest(&*self.file)?;
         }
         let mut bytes = bytes.get_mut(..judged).unwrap_or_default();
         while !bytes.is_empty() {
@@ -80,7 +85,7 @@ impl<B: Blocks> VerifyingFile<B> {
             let (part, rest) = bytes.split_at_mut((block_len - within).min(bytes.len()));
             offset += part.len() as u64;
             if part.len() == block_len {
-                self.blocks.judge(&self.file, index, part)?;
+                self.blocks.judge(&*self.file, index, part)?;
             } else {
                 self.copy_from_block(part, index, within)?;
             }
@@ -98,7 +103,7 @@ impl<B: Blocks> VerifyingFile<B> {
         let len = self.blocks.block_len();
         let mut block = vec![0; len].into_boxed_slice();
         self.file.read(&mut block, index * len as u64)?;
-        self.blocks.judge(&self.file, index, &mut block)?;
+        self.blocks.judge(&*self.file, index, &mut block)?;
         copy(part, &block, within);
         self.edges.lock().put(index, block);
         Ok(())
@@ -162,7 +167,7 @@ impl<B: Blocks> BackupFile for VerifyingFile<B> {
 
 /// Nothing is judged: checkpoint, flush map, patch files, and logs that are not in use.
 #[derive(Debug)]
-pub(super) struct Unjudged;
+pub(in crate::source) struct Unjudged;
 
 impl Blocks for Unjudged {
     fn block_len(&self) -> usize {
@@ -173,7 +178,7 @@ impl Blocks for Unjudged {
         0
     }
 
-    fn judge(&self, _file: &WatchedFile, _index: u64, _block: &mut [u8]) -> JetResult<()> {
+    fn judge(&self, _file: &dyn BlockFile, _index: u64, _block: &mut [u8]) -> JetResult<()> {
         Ok(())
     }
 }

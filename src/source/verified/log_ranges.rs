@@ -2,8 +2,8 @@
 //! the log is opened; what the chain leaves out between good ranges is damage. The torn tail and the fill pattern
 //! after the last good range are not.
 
+use super::block_file::{BlockFile, Damage};
 use super::verifying_file::Blocks;
-use super::watched_file::{Damage, WatchedFile};
 use crate::backup::Outcome;
 use crate::error::{JetErr, JetResult};
 use crate::format::{LegacyVerdict, LogHeader};
@@ -17,7 +17,7 @@ const LONGEST: usize = 64 << 20;
 
 /// The damaged ranges of one log.
 #[derive(Debug)]
-pub(super) struct LogRanges {
+pub(in crate::source) struct LogRanges {
     judged_len: u64,
     damaged: Vec<Range<usize>>,
     allow_damaged: bool,
@@ -25,7 +25,11 @@ pub(super) struct LogRanges {
 
 impl LogRanges {
     /// Walks the chain of an open log.
-    pub(super) fn scan(file: &WatchedFile, header: &LogHeader, allow_damaged: bool) -> JetResult<Self> {
+    pub(in crate::source) fn scan(
+        file: &dyn BlockFile,
+        header: &LogHeader,
+        allow_damaged: bool,
+    ) -> JetResult<Self> {
         let len = usize::try_from(file.len()).unwrap_or(LONGEST).min(LONGEST);
         let mut bytes = vec![0; len];
         file.read(&mut bytes, 0)?;
@@ -46,7 +50,7 @@ impl Blocks for LogRanges {
         self.judged_len
     }
 
-    fn judge(&self, file: &WatchedFile, index: u64, block: &mut [u8]) -> JetResult<()> {
+    fn judge(&self, file: &dyn BlockFile, index: u64, block: &mut [u8]) -> JetResult<()> {
         let start = usize::try_from(index)
             .unwrap_or(usize::MAX)
             .saturating_mul(SECTOR);

@@ -1,0 +1,4 @@
+//! Backups of an instance that is written to meanwhile, and what restoring them gives.
+
+mod frozen;
+mod rig;

@@ -1,0 +1,59 @@
+//! A file whose blocks are judged, and what is done with those that are damaged.
+
+use crate::backup::Outcome;
+use crate::error::{JetErr, JetError, JetResult};
+use std::fmt::Debug;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+
+/// A file of a source, open to be read.
+pub(in crate::source) trait BlockFile: Send + Sync + Debug {
+    /// Bytes that it has.
+    fn len(&self) -> u64;
+
+    /// Where the source has it.
+    fn path(&self) -> &Path;
+
+    /// Reads until `buf` is full or the file ends.
+    fn read(&self, buf: &mut [u8], offset: u64) -> JetResult<usize>;
+
+    /// Notes damage, and what became of it.
+    fn note(&self, damage: &Damage, outcome: Outcome);
+
+    /// Notes damage that is refused, and makes the error of it.
+    fn refuse(&self, damage: Damage) -> JetError {
+        self.note(&damage, Outcome::Refused);
+        let error = JetError::rule(damage.code, damage.what)
+            .in_file(self.path())
+            .at_offset(damage.offset);
+        match damage.page {
+            Some(page) => error.on_page(page),
+            None => error,
+        }
+    }
+
+    /// It was read and verified to its end.
+    fn set_verified(&self) {}
+
+    /// Whether it was.
+    fn is_verified(&self) -> bool {
+        false
+    }
+
+    /// The descriptor, if the kernel would deliver the same bytes.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+}
+
+/// A damaged place of a file.
+pub(in crate::source) struct Damage {
+    /// Offset in bytes.
+    pub(in crate::source) offset: u64,
+    /// The page, in a database.
+    pub(in crate::source) page: Option<u32>,
+    /// What it means.
+    pub(in crate::source) code: JetErr,
+    /// In words.
+    pub(in crate::source) what: String,
+}
