@@ -3,6 +3,7 @@
 //! The session calls a source under its own lock, in an order that the protocol allows: a source must not call back
 //! into the session. Only [`BackupFile::read_at`] is called without any lock, from many threads.
 
+use super::event::BackupEvent;
 use super::findings::Findings;
 use crate::error::JetResult;
 use crate::format::PageSize;
@@ -215,4 +216,9 @@ pub trait Source: Send + Sync + Debug {
 
     /// What reading has found so far.
     fn findings(&self) -> &Findings;
+
+    /// Something happened that the event log of the instance should have.
+    fn tell(&self, event: &BackupEvent) {
+        tracing::info!(number = event.number(), "{event}");
+    }
 }

@@ -27,7 +27,7 @@ pub(crate) struct Core {
     /// None without a log.
     pub(super) checkpoint: Option<CheckpointFile>,
     /// The names of the logs.
-    pub(super) naming: Option<LogNaming>,
+    pub(crate) naming: Option<LogNaming>,
     pub(crate) geometry: Geometry,
     /// `signLog`; not set without a log.
     pub(super) signature: Signature,

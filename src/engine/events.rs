@@ -50,6 +50,13 @@ pub enum Event {
         /// Its file.
         path: PathBuf,
     },
+    /// Something happened in an external backup.
+    Backup {
+        /// The number that it has in the event log of Windows (external-backup.md section 10).
+        number: u32,
+        /// In words.
+        what: String,
+    },
     /// The instance has stopped: nothing is written any more.
     Failed {
         /// Why.

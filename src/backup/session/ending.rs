@@ -4,6 +4,7 @@
 use super::outcome::{BackupOutcome, Scope};
 use super::phase::{Backup, Phase, State};
 use super::{BackupSession, Inner};
+use crate::backup::event::BackupEvent;
 use crate::backup::source::{EndGrbit, Ending};
 use crate::error::JetErr;
 use std::ffi::OsString;
@@ -63,7 +64,9 @@ impl BackupSession {
     /// Back to NotStarted, whatever the source says: a stamp that cannot be written is a warning (event 219), but
     /// then the backup is not what the caller thinks.
     pub(super) fn finish(&self, inner: &mut Inner, mut outcome: BackupOutcome, ending: &Ending) {
-        if let Some(code) = self.end_source(ending)
+        let failed = self.end_source(ending);
+        self.tell_ended(&outcome, ending, failed);
+        if let Some(code) = failed
             && matches!(outcome, BackupOutcome::Complete { .. })
         {
             outcome = BackupOutcome::Failed { code };
@@ -72,6 +75,18 @@ impl BackupSession {
         if let State::InProgress(backup) = ended {
             backup.barrier.set(Some(JetErr::NoBackup));
         }
+    }
+
+    fn tell_ended(&self, outcome: &BackupOutcome, ending: &Ending, failed: Option<JetErr>) {
+        if let (Ending::Normal { .. }, Some(code)) = (ending, failed) {
+            self.source.tell(&BackupEvent::StampFailed { code });
+        }
+        self.source.tell(&match (ending, outcome) {
+            (Ending::Normal { .. }, _) => BackupEvent::Ended,
+            (Ending::Aborted, BackupOutcome::AbortedByServer) => BackupEvent::AbortedByServer,
+            (Ending::Aborted, BackupOutcome::Failed { code }) => BackupEvent::Failed { code: *code },
+            (Ending::Aborted, _) => BackupEvent::AbortedByCaller,
+        });
     }
 
     pub(super) fn end_source(&self, ending: &Ending) -> Option<JetErr> {

@@ -29,6 +29,7 @@ use self::open_file::ReadFailure;
 use self::outcome::Scope;
 use self::phase::{Backup, Phase, Set, State};
 use self::refusal::{bad_handle, in_progress, no_backup, not_attached, not_in_the_set, parameter, sequence};
+use super::event::BackupEvent;
 use super::source::{BeginGrbit, EndGrbit, Ending, FileRole, LogRange, LogSet, Source, SourceFile};
 use crate::error::{JetErr, JetError, JetResult};
 use parking_lot::{Mutex, MutexGuard};
@@ -136,7 +137,10 @@ impl BackupSession {
             ));
         }
         match self.open_in_phase(backup, name) {
-            Ok(file) => Ok(inner.keep_open(file)),
+            Ok(file) => {
+                self.tell_opened(&file);
+                Ok(inner.keep_open(file))
+            }
             Err(error) => {
                 self.open_failed(&mut inner, name, &error);
                 Err(error)
@@ -183,6 +187,7 @@ impl BackupSession {
         let mut inner = self.inner.lock();
         let backup = inner.backup_even_if_stopped()?;
         let file = backup.take_open(handle).ok_or_else(bad_handle)?;
+        self.tell_closed(&file);
         if file.delivered().is_complete() {
             let name = file.source_file().name.clone();
             backup.copies.insert(name, Arc::clone(file.delivered()));
@@ -219,6 +224,7 @@ impl BackupSession {
             return Err(sequence("the logs of the backup are not known yet"));
         }
         if !backup.may_truncate() {
+            self.source.tell(&BackupEvent::LogsNotCopied);
             return Err(JetError::rule(
                 JetErr::LogFileNotCopied,
                 "not every file of the set was copied",
@@ -230,7 +236,11 @@ impl BackupSession {
         if let Phase::Logs { truncated, .. } | Phase::Frozen { truncated, .. } = &mut backup.phase {
             *truncated = true;
         }
-        range.map_or(Ok(()), |range| self.source.truncate(range))
+        let Some(range) = range else {
+            self.source.tell(&BackupEvent::NothingTruncated);
+            return Ok(());
+        };
+        self.source.truncate(range)
     }
 
     /// JetEndExternalBackupInstance: ends normally.
@@ -440,6 +450,25 @@ impl BackupSession {
         }
     }
 
+    fn tell_opened(&self, file: &OpenFile) {
+        let SourceFile { role, path, len, .. } = file.source_file().clone();
+        if role == FileRole::Database {
+            self.source.tell(&BackupEvent::DatabaseOpened { path, len });
+        }
+    }
+
+    fn tell_closed(&self, file: &OpenFile) {
+        let (SourceFile { role, path, .. }, delivered) = (file.source_file().clone(), file.delivered());
+        let len = file.backup_file().len();
+        if !delivered.is_complete() {
+            let read = delivered.bytes();
+            self.source
+                .tell(&BackupEvent::ClosedBeforeEnd { path, read, len });
+        } else if role == FileRole::Database {
+            self.source.tell(&BackupEvent::DatabaseCopied { path });
+        }
+    }
+
     /// The phase rule (section 2.3): a database leaves the backup, a log ends it, a frozen backup goes on.
     fn open_failed(&self, inner: &mut Inner, name: &OsStr, error: &JetError) {
         let Ok(backup) = inner.backup_even_if_stopped() else {
@@ -447,11 +476,23 @@ impl BackupSession {
         };
         match backup.phase {
             Phase::Databases { .. } => {
-                if let Ok(Some(file)) = self.attached(name) {
-                    backup.copies.remove(&file.name);
-                }
+                let path = match self.attached(name) {
+                    Ok(Some(file)) => {
+                        backup.copies.remove(&file.name);
+                        file.path
+                    }
+                    _ => name.into(),
+                };
+                let code = error.code();
+                self.source.tell(&BackupEvent::DatabaseFailed { code, path });
             }
-            Phase::IncrementalBegun | Phase::Logs { .. } => self.fail(inner, error.code()),
+            Phase::IncrementalBegun | Phase::Logs { .. } => {
+                if error.code() == JetErr::MissingFileToBackup {
+                    let path = error.place().file.clone().unwrap_or_else(|| name.into());
+                    self.source.tell(&BackupEvent::LogMissing { path });
+                }
+                self.fail(inner, error.code());
+            }
             Phase::Frozen { .. } | Phase::Surrogate => {}
         }
     }
@@ -462,18 +503,21 @@ impl BackupSession {
             return;
         };
         // The read went on without the lock: the file may be closed by now, or the backup be another one.
-        let Some(name) = backup
-            .open_file(handle)
-            .map(|file| file.source_file().name.clone())
-        else {
+        let Some(file) = backup.open_file(handle).cloned() else {
             return;
         };
+        let SourceFile { name, path, .. } = file.source_file().clone();
         match backup.phase {
             Phase::Databases { .. } => {
                 backup.take_open(handle);
                 backup.copies.remove(&name);
+                self.source.tell(&BackupEvent::DatabaseFailed { code, path });
+                self.tell_closed(&file);
             }
-            Phase::Logs { .. } => self.fail(&mut inner, code),
+            Phase::Logs { .. } => {
+                self.source.tell(&BackupEvent::LogFailed { code, path });
+                self.fail(&mut inner, code);
+            }
             Phase::IncrementalBegun | Phase::Frozen { .. } | Phase::Surrogate => {}
         }
     }

@@ -2,11 +2,12 @@
 
 use super::database_file::{DatabaseFile, LivePages};
 use crate::backup::{
-    BackupFile, BeginGrbit, Ending, FileRole, Findings, LogRange, LogSet, Obstacles, Source, SourceFile,
+    BackupEvent, BackupFile, BeginGrbit, Ending, FileRole, Findings, LogRange, LogSet, Obstacles, Source,
+    SourceFile,
 };
-use crate::engine::Instance;
 use crate::engine::backup::{DatabaseCopy, LiveBackup, Scope};
 use crate::engine::core::Core;
+use crate::engine::{Event, Instance};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::PageSize;
 use crate::source::at_rest::DistinctNames;
@@ -61,6 +62,23 @@ impl LiveSource {
             findings: Arc::default(),
             in_progress: Mutex::default(),
         }
+    }
+
+    /// The genuine engine tells of the begin before it looks at the checkpoint file (external-backup.md section 2.1).
+    fn tell_begin(&self, scope: Scope, error: Option<&JetError>) {
+        let event = match (error.map(JetError::code), scope) {
+            (Some(JetErr::MissingFullBackup), _) => {
+                let path = error.map(place_of).unwrap_or_default();
+                BackupEvent::FullBackupMissing { path }
+            }
+            (
+                Some(JetErr::BackupInProgress | JetErr::BackupNotAllowedYet | JetErr::InstanceUnavailable),
+                _,
+            ) => return,
+            (_, Scope::Full) => BackupEvent::FullBegun,
+            (_, Scope::Incremental) => BackupEvent::IncrementalBegun,
+        };
+        self.tell(&event);
     }
 
     fn in_progress(&self) -> JetResult<InProgress> {
@@ -144,6 +162,10 @@ impl LiveSource {
     }
 }
 
+fn place_of(error: &JetError) -> PathBuf {
+    error.place().file.clone().unwrap_or_default()
+}
+
 fn name_of(path: &Path) -> OsString {
     path.file_name().unwrap_or_default().to_os_string()
 }
@@ -172,7 +194,9 @@ impl Source for LiveSource {
         };
         let spill = grbit.contains(BeginGrbit::SNAPSHOT).then(|| self.spill());
         let begun = self.core.shared.clock.now();
-        let backup = Arc::new(LiveBackup::begin(&self.core, scope, spill.as_ref())?);
+        let backup = LiveBackup::begin(&self.core, scope, spill.as_ref());
+        self.tell_begin(scope, backup.as_ref().err());
+        let backup = Arc::new(backup?);
         *self.in_progress.lock() = Some(InProgress { backup, begun });
         Ok(())
     }
@@ -201,8 +225,20 @@ impl Source for LiveSource {
 
     fn prepare_logs(&self) -> JetResult<LogSet> {
         let InProgress { backup, .. } = self.in_progress()?;
-        let logs = backup.prepare_logs()?;
-        let paths = backup.log_paths(logs).into_iter();
+        let logs = backup.prepare_logs();
+        if let Err(error) = &logs
+            && error.code() == JetErr::MissingFileToBackup
+        {
+            let path = place_of(error);
+            self.tell(&BackupEvent::LogMissing { path });
+        }
+        let logs = logs?;
+        let paths = backup.log_paths(logs);
+        if let (Some((_, first)), Some((_, last))) = (paths.first(), paths.last()) {
+            let (first, last) = (first.clone(), last.clone());
+            self.tell(&BackupEvent::LogsBegun { first, last });
+        }
+        let paths = paths.into_iter();
         Ok(LogSet {
             base: self.core.parameters.base_name.clone(),
             range: Some(LogRange {
@@ -238,12 +274,13 @@ impl Source for LiveSource {
 
     fn truncate(&self, range: LogRange) -> JetResult<()> {
         let InProgress { backup, .. } = self.in_progress()?;
-        let done = backup.truncate(range.low, range.high)?;
-        if done.missing > 0 {
-            tracing::warn!(
-                missing = done.missing,
-                "logs that were to be truncated were already gone"
-            );
+        if let Some(naming) = &self.core.naming {
+            let (first, last) = (naming.archived(range.low), naming.archived(range.high));
+            self.tell(&BackupEvent::Truncated { first, last });
+        }
+        let count = backup.truncate(range.low, range.high)?.missing;
+        if count > 0 {
+            self.tell(&BackupEvent::TruncatedLogsMissing { count });
         }
         Ok(())
     }
@@ -267,5 +304,11 @@ impl Source for LiveSource {
 
     fn findings(&self) -> &Findings {
         &self.findings
+    }
+
+    fn tell(&self, event: &BackupEvent) {
+        let (number, what) = (event.number(), event.to_string());
+        tracing::info!(number, "{what}");
+        self.core.parameters.events.tell(&Event::Backup { number, what });
     }
 }
