@@ -36,8 +36,8 @@ fn a_frozen_backup_under_load_restores_to_a_committed_prefix_with_all_that_was_c
     let is_over = AtomicBool::new(false);
     let done: Vec<AtomicI32> = (0..3).map(|_| AtomicI32::new(0)).collect();
     let (before, after) = std::thread::scope(|scope| {
-        for writer in 0..3 {
-            let (rig, is_over, done) = (&rig, &is_over, &done[writer as usize]);
+        for (writer, done) in (0..).zip(&done) {
+            let (rig, is_over) = (&rig, &is_over);
             scope.spawn(move || {
                 let session = rig.session();
                 while !is_over.load(Ordering::Relaxed) {
@@ -80,9 +80,8 @@ fn a_frozen_backup_under_load_restores_to_a_committed_prefix_with_all_that_was_c
         (before, after)
     });
     let rows = rig.restored(&["/set"]);
-    for writer in 0..3 {
+    for (writer, (before, after)) in (0..).zip(before.into_iter().zip(after)) {
         let there = committed(&rows, writer, 5);
-        let (before, after) = (before[writer as usize], after[writer as usize]);
         // One transaction may have been committed and not yet counted.
         assert!(
             (before..=after + 5).contains(&there),
