@@ -10,6 +10,7 @@
 //! * [`engine`]: a live instance that writes the genuine formats;
 //! * [`backup`]: what can be backed up, and the protocol's state machine;
 //! * [`source`]: the sources: files at rest, and their databases as recovery makes them;
+//! * [`service`]: a running instance that other processes back up;
 //! * [`restore`]: from copied backup sets to clean databases;
 //! * [`verify`]: checks every checksum of files and sets, and whether a set is complete.
 
@@ -20,6 +21,7 @@ pub mod format;
 pub mod io;
 pub mod recovery;
 pub mod restore;
+pub mod service;
 pub mod source;
 pub mod store;
 pub mod verify;

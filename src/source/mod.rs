@@ -4,4 +4,5 @@
 pub mod at_rest;
 pub mod live;
 pub mod recovered;
-mod verified;
+pub mod remote;
+pub(crate) mod verified;

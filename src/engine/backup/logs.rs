@@ -80,6 +80,11 @@ impl LiveBackup {
         Ok(prepared)
     }
 
+    /// What [`prepare_logs`](Self::prepare_logs) has found out, if it was called.
+    pub(crate) fn prepared(&self) -> Option<PreparedLogs> {
+        *self.logs.lock()
+    }
+
     /// Paths of the logs of the set, in ascending order. They need not be there.
     pub(crate) fn log_paths(&self, logs: PreparedLogs) -> Vec<(u32, PathBuf)> {
         let naming = self.core.naming.as_ref();
@@ -119,9 +124,13 @@ impl LiveBackup {
     /// Deletes logs, the lowest first, until one cannot be deleted.
     ///
     /// # Errors
-    /// A log cannot be deleted.
+    /// A log cannot be deleted; crash recovery needs one of them (`JET_errInvalidBackupSequence`).
     pub(crate) fn truncate(&self, first: u32, last: u32) -> JetResult<Truncation> {
         let core = &self.core;
+        if self.prepared().is_none_or(|logs| last >= logs.delete_end) {
+            let what = format!("generation {last:#x} is still needed");
+            return Err(JetError::rule(JetErr::InvalidBackupSequence, what));
+        }
         let info = BackupInfo {
             generation_low: first,
             generation_high: last + 1,

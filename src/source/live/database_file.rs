@@ -5,26 +5,21 @@
 //!         header   header   pages, verified               trailer
 //! ```
 
-use crate::backup::{Finding, Findings, Outcome};
+use crate::backup::Outcome;
 use crate::engine::backup::DatabaseCopy;
-use crate::error::{JetErr, JetError, JetResult};
+use crate::error::JetResult;
 use crate::format::PageSize;
 use crate::format::bytes::put;
-use crate::format::checksum::{PageState, check_page};
-use crate::io::Clock;
-use crate::source::verified::{BlockFile, Blocks, Damage, PageRule};
-use std::ffi::OsString;
+use crate::source::verified::{BlockFile, Damage, FoundIn};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The bytes of the copy, not verified.
 #[derive(Debug)]
 pub(super) struct DatabaseFile {
     pub(super) copy: Arc<DatabaseCopy>,
-    pub(super) name: OsString,
     pub(super) size: PageSize,
-    pub(super) findings: Arc<Findings>,
+    pub(super) found: FoundIn,
 }
 
 /// Where in the copy a page of the file is.
@@ -102,62 +97,6 @@ impl BlockFile for DatabaseFile {
     }
 
     fn note(&self, damage: &Damage, outcome: Outcome) {
-        let finding = Finding {
-            file: self.name.clone(),
-            offset: damage.offset,
-            page: damage.page,
-            outcome,
-            code: damage.code,
-            what: damage.what.clone(),
-        };
-        if self.findings.record(finding) {
-            tracing::warn!("{}: {} ({outcome:?})", self.path().display(), damage.what);
-        }
-    }
-}
-
-/// How its pages are judged: one that is damaged is read again some times before it is refused (section 4.3).
-#[derive(Debug)]
-pub(super) struct LivePages {
-    pub(super) rule: PageRule,
-    pub(super) page_last: u32,
-    pub(super) retries: u32,
-    pub(super) clock: Arc<dyn Clock>,
-}
-
-/// The first pause before a page is read again; each is longer by as much.
-const PAUSE: Duration = Duration::from_millis(100);
-
-impl Blocks for LivePages {
-    fn block_len(&self) -> usize {
-        self.rule.size.bytes()
-    }
-
-    fn judged_len(&self) -> u64 {
-        (u64::from(self.page_last) + 2) * self.rule.size.bytes_u64()
-    }
-
-    fn judge(&self, file: &dyn BlockFile, index: u64, block: &mut [u8]) -> JetResult<()> {
-        let Some(pgno) = index
-            .checked_sub(1)
-            .and_then(|pgno| u32::try_from(pgno).ok())
-            .filter(|pgno| *pgno > 0)
-        else {
-            return Ok(());
-        };
-        for attempt in 1..=self.retries {
-            match check_page(block, self.rule.size, pgno) {
-                PageState::Good | PageState::Uninitialised => return Ok(()),
-                PageState::Correctable { .. } => break,
-                PageState::Damaged { .. } => {}
-            }
-            tracing::warn!(file = %file.path().display(), page = pgno, attempt, "a page's checksum is wrong: it is read again");
-            self.clock.sleep(PAUSE * attempt);
-            if file.read(block, index * self.rule.size.bytes_u64())? < block.len() {
-                let error = JetError::rule(JetErr::FileIOBeyondEOF, "the file ends early");
-                return Err(error.in_file(file.path()).on_page(pgno));
-            }
-        }
-        self.rule.judge(file, pgno, block)
+        self.found.note(damage, outcome);
     }
 }

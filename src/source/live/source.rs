@@ -1,21 +1,20 @@
 //! What the session asks of a running instance.
 
-use super::database_file::{DatabaseFile, LivePages};
+use super::database_file::DatabaseFile;
 use crate::backup::{
     BackupEvent, BackupFile, BeginGrbit, Ending, FileRole, Findings, LogRange, LogSet, Obstacles, Source,
     SourceFile,
 };
-use crate::engine::backup::{DatabaseCopy, LiveBackup, Scope};
+use crate::engine::backup::{LiveBackup, Scope};
 use crate::engine::core::Core;
 use crate::engine::{Event, Instance};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::PageSize;
 use crate::source::at_rest::DistinctNames;
-use crate::source::verified::{LogSegments, PageRule, Standing, VerifyingFile, WatchedFile};
+use crate::source::verified::{BlockFile, FoundIn, Retries, Standing, WatchedFile, live_database, live_log};
 use crate::store::SpillDirectory;
-use crate::store::read_header::read_log_header;
 use parking_lot::Mutex;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -56,8 +55,12 @@ struct InProgress {
 impl LiveSource {
     /// A source of the databases and logs of an instance.
     pub fn new(instance: &Instance, options: LiveOptions) -> Self {
+        Self::of(Arc::clone(instance.core()), options)
+    }
+
+    pub(crate) fn of(core: Arc<Core>, options: LiveOptions) -> Self {
         LiveSource {
-            core: Arc::clone(instance.core()),
+            core,
             options,
             findings: Arc::default(),
             in_progress: Mutex::default(),
@@ -94,55 +97,58 @@ impl LiveSource {
         }
     }
 
-    fn page_size(&self) -> PageSize {
+    /// Bytes in a page of the instance.
+    pub(crate) fn page_size(&self) -> PageSize {
         self.core.page_size
     }
 
-    fn database_file(&self, copy: &Arc<DatabaseCopy>, name: &OsStr) -> DatabaseFile {
-        DatabaseFile {
-            copy: Arc::clone(copy),
-            name: name.to_os_string(),
-            size: self.page_size(),
-            findings: Arc::clone(&self.findings),
+    /// The logs of the set, if they are known already.
+    ///
+    /// # Errors
+    /// No backup is in progress.
+    pub(crate) fn prepared_logs(&self) -> JetResult<Vec<SourceFile>> {
+        let InProgress { backup, .. } = self.in_progress()?;
+        let paths = backup
+            .prepared()
+            .map(|logs| backup.log_paths(logs))
+            .unwrap_or_default();
+        let files = paths
+            .into_iter()
+            .map(|(generation, path)| self.log_file(generation, path));
+        Ok(files.collect())
+    }
+
+    /// The bytes of a file of the set, which are not judged yet.
+    ///
+    /// # Errors
+    /// It is not in the set; it cannot be opened.
+    pub(crate) fn bytes_of(&self, file: &SourceFile) -> JetResult<Box<dyn BlockFile>> {
+        let InProgress { backup, .. } = self.in_progress()?;
+        match file.role {
+            FileRole::Database => Ok(Box::new(self.database_file(file, &backup)?)),
+            _ => Ok(Box::new(self.log_bytes(file)?)),
         }
     }
 
-    fn open_database(&self, file: &SourceFile, backup: &LiveBackup) -> JetResult<Arc<dyn BackupFile>> {
+    fn database_file(&self, file: &SourceFile, backup: &LiveBackup) -> JetResult<DatabaseFile> {
         let copy = backup.databases().iter().find(|copy| copy.path() == &file.path);
         let copy = copy.ok_or_else(|| JetError::rule(JetErr::DatabaseNotFound, "is not in the backup"))?;
-        let pages = LivePages {
-            rule: PageRule {
-                size: self.page_size(),
-                allow_damaged: false,
+        Ok(DatabaseFile {
+            copy: Arc::clone(copy),
+            size: self.page_size(),
+            found: FoundIn {
+                findings: Arc::clone(&self.findings),
+                name: file.name.clone(),
+                path: file.path.clone(),
             },
-            page_last: copy.page_last(),
-            retries: self.options.retries,
-            clock: Arc::clone(&self.core.shared.clock),
-        };
-        let database = self.database_file(copy, &file.name);
-        Ok(Arc::new(VerifyingFile::new(
-            database,
-            pages,
-            self.page_size(),
-            false,
-        )))
+        })
     }
 
-    fn open_log(&self, file: &SourceFile) -> JetResult<Arc<dyn BackupFile>> {
+    fn log_bytes(&self, file: &SourceFile) -> JetResult<WatchedFile> {
         let fs = &*self.core.shared.fs;
         let stat = fs.stat(&file.path);
         let stat = stat.map_err(|error| JetError::io("open", error).in_file(&file.path))?;
-        // Recovery judges what the header says; here it only must be one.
-        let header =
-            read_log_header(fs, &file.path).map_err(|error| error.with_code(JetErr::LogReadVerifyFailure))?;
-        let watched = WatchedFile::open(fs, file, stat, &self.findings, &Arc::<Standing>::default())?;
-        let segments = LogSegments::new(stat.len, &Ok(Box::new(header)), false);
-        Ok(Arc::new(VerifyingFile::new(
-            watched,
-            segments,
-            self.page_size(),
-            false,
-        )))
+        WatchedFile::open(fs, file, stat, &self.findings, &Arc::<Standing>::default())
     }
 
     /// An archived log of the set. One that is missing is noticed when it is opened (section 3.2).
@@ -253,10 +259,15 @@ impl Source for LiveSource {
 
     fn open(&self, file: &SourceFile) -> JetResult<Arc<dyn BackupFile>> {
         let InProgress { backup, .. } = self.in_progress()?;
-        match file.role {
-            FileRole::Database => self.open_database(file, &backup),
-            _ => self.open_log(file),
+        if file.role != FileRole::Database {
+            return live_log(self.log_bytes(file)?, self.page_size());
         }
+        let retries = Retries {
+            count: self.options.retries,
+            clock: Arc::clone(&self.core.shared.clock),
+        };
+        let database = self.database_file(file, &backup)?;
+        Ok(live_database(database, self.page_size(), retries))
     }
 
     fn truncatable(&self, copied: &[OsString]) -> JetResult<Option<LogRange>> {

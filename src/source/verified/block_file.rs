@@ -1,13 +1,15 @@
 //! A file whose blocks are judged, and what is done with those that are damaged.
 
-use crate::backup::Outcome;
+use crate::backup::{Finding, Findings, Outcome};
 use crate::error::{JetErr, JetError, JetResult};
+use std::ffi::OsString;
 use std::fmt::Debug;
 use std::os::fd::BorrowedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A file of a source, open to be read.
-pub(in crate::source) trait BlockFile: Send + Sync + Debug {
+pub(crate) trait BlockFile: Send + Sync + Debug {
     /// Bytes that it has.
     fn len(&self) -> u64;
 
@@ -47,13 +49,46 @@ pub(in crate::source) trait BlockFile: Send + Sync + Debug {
 }
 
 /// A damaged place of a file.
-pub(in crate::source) struct Damage {
+pub(crate) struct Damage {
     /// Offset in bytes.
-    pub(in crate::source) offset: u64,
+    pub(crate) offset: u64,
     /// The page, in a database.
-    pub(in crate::source) page: Option<u32>,
+    pub(crate) page: Option<u32>,
     /// What it means.
-    pub(in crate::source) code: JetErr,
+    pub(crate) code: JetErr,
     /// In words.
-    pub(in crate::source) what: String,
+    pub(crate) what: String,
+}
+
+/// Where what is found in a file is kept.
+#[derive(Debug, Clone)]
+pub(crate) struct FoundIn {
+    /// All that was found.
+    pub(crate) findings: Arc<Findings>,
+    /// The file's name in the backup.
+    pub(crate) name: OsString,
+    /// Where the source has it.
+    pub(crate) path: PathBuf,
+}
+
+impl FoundIn {
+    /// Notes damage, and what became of it.
+    pub(crate) fn note(&self, damage: &Damage, outcome: Outcome) {
+        let finding = Finding {
+            file: self.name.clone(),
+            offset: damage.offset,
+            page: damage.page,
+            outcome,
+            code: damage.code,
+            what: damage.what.clone(),
+        };
+        if self.findings.record(finding) {
+            tracing::warn!(
+                "{}: offset {:#x}: {} ({outcome:?})",
+                self.path.display(),
+                damage.offset,
+                damage.what
+            );
+        }
+    }
 }

@@ -17,7 +17,7 @@ const LONGEST: usize = 64 << 20;
 
 /// The damaged ranges of one log.
 #[derive(Debug)]
-pub(in crate::source) struct LogRanges {
+pub(crate) struct LogRanges {
     judged_len: u64,
     damaged: Vec<Range<usize>>,
     allow_damaged: bool,
@@ -25,11 +25,7 @@ pub(in crate::source) struct LogRanges {
 
 impl LogRanges {
     /// Walks the chain of an open log.
-    pub(in crate::source) fn scan(
-        file: &dyn BlockFile,
-        header: &LogHeader,
-        allow_damaged: bool,
-    ) -> JetResult<Self> {
+    pub(crate) fn scan(file: &dyn BlockFile, header: &LogHeader, allow_damaged: bool) -> JetResult<Self> {
         let len = usize::try_from(file.len()).unwrap_or(LONGEST).min(LONGEST);
         let mut bytes = vec![0; len];
         file.read(&mut bytes, 0)?;

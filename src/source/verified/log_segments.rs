@@ -16,7 +16,7 @@ const SEGMENT: PageSize = PageSize::Kib4;
 
 /// The segments of one log.
 #[derive(Debug)]
-pub(in crate::source) struct LogSegments {
+pub(crate) struct LogSegments {
     segments: u64,
     has_rest: bool,
     header: Result<(), FormatError>,
@@ -27,7 +27,7 @@ pub(in crate::source) struct LogSegments {
 
 impl LogSegments {
     /// A log of `file_len` bytes; `header` is what reading its header gave.
-    pub(in crate::source) fn new(
+    pub(crate) fn new(
         file_len: u64,
         header: &Result<Box<LogHeader>, FormatError>,
         allow_damaged: bool,

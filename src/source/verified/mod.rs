@@ -1,15 +1,17 @@
 //! Reading verified blocks, pages or log segments, whatever file they come from.
 
 mod block_file;
+mod live_pages;
 mod log_ranges;
 mod log_segments;
 mod page_rule;
 mod verifying_file;
 mod watched_file;
 
-pub(super) use block_file::{BlockFile, Damage};
-pub(super) use log_ranges::LogRanges;
-pub(super) use log_segments::LogSegments;
-pub(super) use page_rule::PageRule;
-pub(super) use verifying_file::{Blocks, Unjudged, VerifyingFile};
-pub(super) use watched_file::{Standing, WatchedFile};
+pub(crate) use block_file::{BlockFile, Damage, FoundIn};
+pub(crate) use live_pages::{Retries, live_database, live_log};
+pub(crate) use log_ranges::LogRanges;
+pub(crate) use log_segments::LogSegments;
+pub(crate) use page_rule::PageRule;
+pub(crate) use verifying_file::{Blocks, Unjudged, VerifyingFile};
+pub(crate) use watched_file::{Standing, WatchedFile};

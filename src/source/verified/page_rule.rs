@@ -8,14 +8,14 @@ use crate::format::checksum::{PageState, repair_page};
 
 /// What happens to a page of a file.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::source) struct PageRule {
-    pub(in crate::source) size: PageSize,
-    pub(in crate::source) allow_damaged: bool,
+pub(crate) struct PageRule {
+    pub(crate) size: PageSize,
+    pub(crate) allow_damaged: bool,
 }
 
 impl PageRule {
     /// Judges a page in place: repairs it, lets it pass, or refuses it.
-    pub(in crate::source) fn judge(self, file: &dyn BlockFile, pgno: u32, block: &mut [u8]) -> JetResult<()> {
+    pub(crate) fn judge(self, file: &dyn BlockFile, pgno: u32, block: &mut [u8]) -> JetResult<()> {
         match repair_page(block, self.size, pgno) {
             PageState::Good | PageState::Uninitialised => Ok(()),
             PageState::Correctable { bit } => {

@@ -19,7 +19,7 @@ use std::num::NonZeroUsize;
 use std::os::fd::BorrowedFd;
 
 /// How the blocks of a file are judged.
-pub(in crate::source) trait Blocks: Send + Sync + Debug {
+pub(crate) trait Blocks: Send + Sync + Debug {
     /// Bytes of a block; blocks lie at its multiples.
     fn block_len(&self) -> usize;
 
@@ -47,7 +47,7 @@ const PIECE_LEN: usize = 128 << 10;
 
 /// A file of verified blocks.
 #[derive(Debug)]
-pub(in crate::source) struct VerifyingFile<B> {
+pub(crate) struct VerifyingFile<B> {
     file: Box<dyn BlockFile>,
     blocks: B,
     page_size: PageSize,
@@ -56,7 +56,7 @@ pub(in crate::source) struct VerifyingFile<B> {
 }
 
 impl<B: Blocks> VerifyingFile<B> {
-    pub(in crate::source) fn new(
+    pub(crate) fn new(
         file: impl BlockFile + 'static,
         blocks: B,
         page_size: PageSize,
@@ -167,7 +167,7 @@ impl<B: Blocks> BackupFile for VerifyingFile<B> {
 
 /// Nothing is judged: checkpoint, flush map, patch files, and logs that are not in use.
 #[derive(Debug)]
-pub(in crate::source) struct Unjudged;
+pub(crate) struct Unjudged;
 
 impl Blocks for Unjudged {
     fn block_len(&self) -> usize {

@@ -1,18 +1,17 @@
 //! A file of the source that must not change while it is shown: what was verified must be what is delivered.
 
-use super::block_file::{BlockFile, Damage};
-use crate::backup::{Finding, Findings, Outcome, SourceFile};
+use super::block_file::{BlockFile, Damage, FoundIn};
+use crate::backup::{Findings, Outcome, SourceFile};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::io::{File, FileStat, FileSystem, OpenMode};
-use std::ffi::OsString;
 use std::os::fd::BorrowedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What is known about a file, however often it is opened.
 #[derive(Debug, Default)]
-pub(in crate::source) struct Standing {
+pub(crate) struct Standing {
     /// Something was found: the kernel must not read it by itself, since it would not repair or refuse.
     faulty: AtomicBool,
     /// It was read and verified to its end.
@@ -21,18 +20,16 @@ pub(in crate::source) struct Standing {
 
 /// An open file with what it was when the set was taken.
 #[derive(Debug)]
-pub(in crate::source) struct WatchedFile {
+pub(crate) struct WatchedFile {
     file: Arc<dyn File>,
-    name: OsString,
-    path: PathBuf,
     stat: FileStat,
-    findings: Arc<Findings>,
+    found: FoundIn,
     standing: Arc<Standing>,
 }
 
 impl WatchedFile {
     /// Opens a file, if it still is the one of which `stat` was taken.
-    pub(in crate::source) fn open(
+    pub(crate) fn open(
         fs: &dyn FileSystem,
         file: &SourceFile,
         stat: FileStat,
@@ -45,10 +42,12 @@ impl WatchedFile {
             .map_err(|error| JetError::io("open", error).in_file(path))?;
         let watched = WatchedFile {
             file,
-            name,
-            path: path.clone(),
             stat,
-            findings: Arc::clone(findings),
+            found: FoundIn {
+                findings: Arc::clone(findings),
+                name,
+                path: path.clone(),
+            },
             standing: Arc::clone(standing),
         };
         watched.check_unchanged()?;
@@ -59,7 +58,7 @@ impl WatchedFile {
         let now = self
             .file
             .stat()
-            .map_err(|error| JetError::io("look at", error).in_file(&self.path))?;
+            .map_err(|error| JetError::io("look at", error).in_file(&self.found.path))?;
         if now == self.stat {
             return Ok(());
         }
@@ -89,7 +88,7 @@ impl BlockFile for WatchedFile {
     }
 
     fn path(&self) -> &Path {
-        &self.path
+        &self.found.path
     }
 
     /// The file is looked at after reading, so that bytes which changed
@@ -112,29 +111,16 @@ impl BlockFile for WatchedFile {
                     what: format!("cannot be read: {error}"),
                 };
                 self.note(&damage, Outcome::Refused);
-                Err(JetError::io("read", error).in_file(&self.path).at_offset(offset))
+                Err(JetError::io("read", error)
+                    .in_file(&self.found.path)
+                    .at_offset(offset))
             }
         }
     }
 
     fn note(&self, damage: &Damage, outcome: Outcome) {
         self.standing.faulty.store(true, Ordering::Release);
-        let finding = Finding {
-            file: self.name.clone(),
-            offset: damage.offset,
-            page: damage.page,
-            outcome,
-            code: damage.code,
-            what: damage.what.clone(),
-        };
-        if self.findings.record(finding) {
-            tracing::warn!(
-                "{}: offset {:#x}: {} ({outcome:?})",
-                self.path.display(),
-                damage.offset,
-                damage.what
-            );
-        }
+        self.found.note(damage, outcome);
     }
 
     fn set_verified(&self) {
