@@ -111,12 +111,10 @@ fn listen(directory: &Path, name: &str) -> io::Result<UnixListener> {
 
 impl Shared {
     fn accept(self: &Arc<Self>, listener: &UnixListener) {
-        let mut number = 0;
-        for stream in listener.incoming() {
+        for (number, stream) in (1..).zip(listener.incoming()) {
             if self.is_stopping.load(Ordering::Acquire) {
                 return;
             }
-            number += 1;
             let begun = stream.and_then(|stream| self.begin(stream, number));
             if let Err(error) = begun {
                 tracing::warn!(%error, "a connection was refused");

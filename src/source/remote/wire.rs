@@ -187,13 +187,13 @@ pub(crate) struct WireError {
     advice: Option<String>,
 }
 
-/// What a frame holds.
+/// What came in one piece.
 #[derive(Debug)]
-pub(crate) enum Frame {
-    /// A message, as JSON.
-    Message(Vec<u8>),
-    /// Bytes of a file.
-    Bytes(Vec<u8>),
+pub(crate) struct Frame {
+    /// Bytes of a file, not a message.
+    pub(crate) is_bytes: bool,
+    /// The bytes, or the message as JSON.
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// Writes a message.
@@ -274,11 +274,8 @@ pub(crate) fn read_rest(from: &mut impl Read, head: Head) -> io::Result<Frame> {
     if bytes.len() != head.len {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    Ok(if head.is_bytes {
-        Frame::Bytes(bytes)
-    } else {
-        Frame::Message(bytes)
-    })
+    let is_bytes = head.is_bytes;
+    Ok(Frame { is_bytes, bytes })
 }
 
 /// Reads a frame; `None` where the connection has ended between two of them.
@@ -294,13 +291,11 @@ pub(crate) fn read_frame(from: &mut impl Read) -> io::Result<Option<Frame>> {
 /// # Errors
 /// It is none.
 pub(crate) fn message<T: DeserializeOwned>(frame: Frame) -> io::Result<T> {
-    match frame {
-        Frame::Message(bytes) => Ok(serde_json::from_slice(&bytes)?),
-        Frame::Bytes(_) => Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "bytes where a message belongs",
-        )),
+    if frame.is_bytes {
+        let what = "bytes where a message belongs";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
     }
+    Ok(serde_json::from_slice(&frame.bytes)?)
 }
 
 impl From<&SourceFile> for WireFile {
@@ -448,7 +443,8 @@ mod tests {
                 joins: Some(7)
             }
         );
-        assert!(matches!(read_frame(&mut whole).unwrap(), Some(Frame::Bytes(bytes)) if bytes == b"page"));
+        let page = read_frame(&mut whole).unwrap().unwrap();
+        assert!(page.is_bytes && page.bytes == b"page");
         assert!(read_frame(&mut whole).unwrap().is_none());
         let mut cut = &wire[..wire.len() - 1];
         read_frame(&mut cut).unwrap();
