@@ -1,15 +1,18 @@
 //! Versions that everybody sees are forgotten, and nodes that are deleted for everybody are removed
 //! (log-and-recovery.md section 8.3).
 
-use super::catalog::give_back_unneeded;
+use super::catalog::{give_back_unneeded, in_own_transaction};
 use super::change::Change;
 use super::core::Core;
+use super::long_values::remove_unreferenced;
 use super::open_transaction::OpenTransaction;
 use super::session_ids::SessionIds;
 use super::state::AttachedDatabase;
+use super::table::delete_record_at_zero;
 use super::tree;
 use super::versions::VersionOf;
-use crate::error::JetResult;
+use crate::error::{JetErr, JetResult};
+use crate::format::PageFlags;
 use crate::format::log_record::{Commit0, LogRecord};
 
 /// Transactions whose versions are dropped under one lock.
@@ -25,6 +28,7 @@ impl Core {
     pub(super) fn clean_up(&self) -> JetResult<()> {
         for database in self.shared.databases() {
             while self.drop_versions(&database) {}
+            self.look_at_numbers(&database)?;
             while self.remove_nodes(&database)? {}
             while give_back_unneeded(&self.shared, &database)? {}
         }
@@ -36,12 +40,34 @@ impl Core {
         let oldest = self.shared.transactions.oldest_snapshot();
         let mut state = database.write_anyway();
         for _ in 0..TRANSACTIONS_AT_ONCE {
-            let Some(deleted) = state.versions.drop_seen(oldest) else {
+            let Some(dropped) = state.versions.drop_seen(oldest) else {
                 return false;
             };
-            state.deleted.extend(deleted);
+            state.deleted.extend(dropped.deleted);
+            state.added_to.extend(dropped.added);
         }
         true
+    }
+
+    /// Looks at nodes to whose numbers something was added: long values to which nobody refers go, and records that fell
+    /// to zero. Those that a transaction changes now are looked at again later.
+    fn look_at_numbers(&self, database: &AttachedDatabase) -> JetResult<()> {
+        let count = database.look().added_to.len();
+        for _ in 0..count {
+            let mut state = database.write_anyway();
+            let Some(of) = state.added_to.pop_front() else {
+                return Ok(());
+            };
+            if state.catalog.has_given_back(of.tree.objid) {
+                continue;
+            }
+            let work = |change: &mut Change<'_>| delete_at_zero(change, &of);
+            match in_own_transaction(&self.shared, database, &mut state, work) {
+                Err(error) if error.code() == JetErr::WriteConflict => state.added_to.push_back(of),
+                done => done.map_err(|error| self.fail(error))?,
+            }
+        }
+        Ok(())
     }
 
     /// Removes some deleted nodes in a transaction of its own. Returns whether there may be more.
@@ -91,6 +117,14 @@ impl Core {
         self.shared.transactions.commit(transaction.state());
         database.write_anyway().versions.commit(transaction.state());
         logged
+    }
+}
+
+fn delete_at_zero(change: &mut Change<'_>, of: &VersionOf) -> JetResult<()> {
+    if of.tree.kind.contains(PageFlags::LONG_VALUE) {
+        remove_unreferenced(change, of.tree, &of.bookmark.key)
+    } else {
+        delete_record_at_zero(change, of.tree.objid, &of.bookmark.key)
     }
 }
 

@@ -11,6 +11,28 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// An attached database (`JET_DBID`). Any number of sessions may use it.
+///
+/// ```
+/// use jetfs::engine::{ColumnDefinition, IndexDefinition, Instance, Parameters, TableDefinition};
+/// use jetfs::format::ColumnType;
+///
+/// let directory = tempfile::tempdir().unwrap();
+/// let instance = Instance::init(Parameters::new(directory.path()))?;
+/// let session = instance.session()?;
+/// let database = instance.create_database(directory.path().join("people.edb"))?;
+///
+/// let people = TableDefinition::new("people").column(ColumnDefinition::new("name", ColumnType::Text));
+/// drop(database.create_table(&session, &people)?);
+/// database.add_column(&session, "people", &ColumnDefinition::new("born", ColumnType::Short))?;
+/// database.create_index(&session, "people", &IndexDefinition::new("by_year").ascending("born"))?;
+/// assert_eq!(database.tables(&session)?, ["people"]);
+///
+/// database.delete_index(&session, "people", "by_year")?;
+/// database.delete_column(&session, "people", "born")?;
+/// database.delete_table(&session, "people")?;
+/// instance.detach_database(database.path())?;
+/// # Ok::<(), jetfs::JetError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Database {
     attached: Arc<AttachedDatabase>,

@@ -185,7 +185,11 @@ impl ColumnDefinition {
         self
     }
 
-    /// `JET_bitColumnAutoincrement`: numbered by the engine. Long, LongLong and Currency only, one for each table.
+    /// `JET_bitColumnAutoincrement`: numbered by the engine, from 1. Long, LongLong and Currency only, one for each table.
+    ///
+    /// No number is given twice while the database is attached, also not those of transactions that were rolled back.
+    /// When it is attached again, numbers go on behind the highest that a record has, as they do in the genuine engine
+    /// with databases of this format: that of a record deleted since can come again.
     #[must_use]
     pub fn auto_increment(mut self) -> Self {
         self.flags |= ColumnFlags::AUTO_INCREMENT;

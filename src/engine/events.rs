@@ -8,6 +8,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Something that an instance did, or that happened to it.
+///
+/// ```
+/// use jetfs::engine::{Event, Instance, Parameters};
+/// use std::sync::mpsc;
+///
+/// let (sender, receiver) = mpsc::channel();
+/// let directory = tempfile::tempdir().unwrap();
+/// let parameters = Parameters::new(directory.path()).event_sink(move |event| drop(sender.send(event.clone())));
+/// let instance = Instance::init(parameters)?;
+/// instance.create_database(directory.path().join("a.edb"))?;
+/// let mut events = receiver.try_iter();
+/// assert!(events.any(|event| matches!(event, Event::DatabaseAttached { .. })));
+/// # Ok::<(), jetfs::JetError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {

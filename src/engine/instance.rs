@@ -147,10 +147,12 @@ impl Instance {
         let _ = self.core.shared.stop_service();
     }
 
-    /// Ends the instance (`JetTerm2`). It can do nothing afterwards, and nor can what was opened through it.
+    /// Ends the instance (`JetTerm2`). It can do nothing afterwards, and nor can what was opened through it: sessions
+    /// and tables may be open still.
     ///
     /// # Errors
-    /// Transactions are open (`JET_errTooManyActiveUsers`): the instance goes on; [`Term::Dirty`] ends it all the same.
+    /// Sessions are in a transaction (`JET_errTooManyActiveUsers`, as the genuine engine refuses it): the instance goes
+    /// on; [`Term::Dirty`] ends it all the same, and the next start rolls the transactions back.
     /// `JET_errDirtyShutdown`: it was to end dirty, it had stopped because of a failure, or something could not be written
     /// now; it has ended, and the next start recovers.
     pub fn term(&self, how: Term) -> JetResult<()> {
@@ -189,7 +191,7 @@ impl Core {
         if !was_stopped {
             self.shared.go_on();
         }
-        let what = format!("{open} transactions are open");
+        let what = format!("{open} sessions are in a transaction");
         Err(JetError::rule(JetErr::TooManyActiveUsers, what).advise("End them, or end the instance dirty."))
     }
 

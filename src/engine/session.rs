@@ -10,6 +10,7 @@
 
 use super::change::Change;
 use super::open_transaction::OpenTransaction;
+use super::session_ids::SessionIds;
 use super::shared::Shared;
 use super::state::AttachedDatabase;
 use super::transactions::TransactionState;
@@ -24,6 +25,35 @@ use std::sync::Arc;
 const LEVEL_MOST: u8 = 7;
 
 /// When a commit returns (the bits of `JetCommitTransaction`).
+///
+/// ```
+/// # use jetfs::engine::{ColumnDefinition, IndexDefinition, Instance, Parameters, TableDefinition};
+/// # use jetfs::format::{ColumnType, Value};
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let instance = Instance::init(Parameters::new(directory.path()))?;
+/// # let session = instance.session()?;
+/// # let database = instance.create_database(directory.path().join("a.edb"))?;
+/// # let definition = TableDefinition::new("people")
+/// #     .column(ColumnDefinition::new("id", ColumnType::Long).not_null())
+/// #     .column(ColumnDefinition::new("name", ColumnType::Text))
+/// #     .column(ColumnDefinition::new("photo", ColumnType::LongBinary))
+/// #     .index(IndexDefinition::primary("by_id").ascending("id"))
+/// #     .index(IndexDefinition::new("by_name").ascending("name"));
+/// # drop(database.create_table(&session, &definition)?);
+/// use jetfs::engine::CommitMode;
+///
+/// let table = database.open_table(&session, "people")?;
+/// for number in 0..100 {
+///     let transaction = session.begin()?;
+///     let mut person = table.insert()?;
+///     person.set(table.column("id")?, &Value::Long(number))?;
+///     person.save()?;
+///     transaction.commit_with(CommitMode::Lazy)?;
+/// }
+/// // Now all of them are durable.
+/// session.wait_for_commits()?;
+/// # Ok::<(), jetfs::JetError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CommitMode {
     /// When it is durable.
@@ -35,6 +65,30 @@ pub enum CommitMode {
 }
 
 /// A session (`JET_SESID`).
+///
+/// ```
+/// # use jetfs::engine::{ColumnDefinition, IndexDefinition, Instance, Parameters, TableDefinition};
+/// # use jetfs::format::{ColumnType, Value};
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let instance = Instance::init(Parameters::new(directory.path()))?;
+/// # let session = instance.session()?;
+/// # let database = instance.create_database(directory.path().join("a.edb"))?;
+/// # let definition = TableDefinition::new("people")
+/// #     .column(ColumnDefinition::new("id", ColumnType::Long).not_null())
+/// #     .column(ColumnDefinition::new("name", ColumnType::Text))
+/// #     .column(ColumnDefinition::new("photo", ColumnType::LongBinary))
+/// #     .index(IndexDefinition::primary("by_id").ascending("id"))
+/// #     .index(IndexDefinition::new("by_name").ascending("name"));
+/// # let table = database.create_table(&session, &definition)?;
+/// // Levels: what went wrong in an inner one is taken back alone.
+/// let outer = session.begin()?;
+/// let inner = session.begin()?;
+/// assert_eq!(session.level(), 2);
+/// inner.roll_back()?;
+/// outer.commit()?;
+/// assert_eq!(session.level(), 0);
+/// # Ok::<(), jetfs::JetError>(())
+/// ```
 #[derive(Debug)]
 pub struct Session {
     shared: Arc<Shared>,
@@ -142,7 +196,7 @@ impl Session {
         if let Some(transaction) = &*self.open.borrow() {
             return look(transaction.state());
         }
-        let state = self.shared.transactions.begin(self.id);
+        let state = self.shared.transactions.begin(SessionIds::NONE);
         let answer = look(&state);
         self.shared.transactions.roll_back(&state);
         answer
@@ -236,7 +290,19 @@ impl Session {
         flushed.map_err(|error| self.shared.fail(error))
     }
 
+    /// Takes back the innermost level, which has ended then, whatever this returns: after an error the instance has
+    /// stopped, and recovery takes back what is left.
     fn roll_back_level(&self, level: u8) -> JetResult<()> {
+        let rolled_back = self.undo_level(level);
+        if level == 1 {
+            self.end_rolled_back();
+        } else if let Some(transaction) = &mut *self.open.borrow_mut() {
+            transaction.set_level(level - 1);
+        }
+        rolled_back
+    }
+
+    fn undo_level(&self, level: u8) -> JetResult<()> {
         let mut open = self.open.borrow_mut();
         let Some(transaction) = &mut *open else {
             return Err(not_in_transaction());
@@ -254,7 +320,6 @@ impl Session {
             let appended = self.shared.log.append(&[record]);
             appended.map_err(|error| self.shared.fail(error))?;
         }
-        transaction.set_level(level - 1);
         Ok(())
     }
 
@@ -278,20 +343,57 @@ impl Session {
 }
 
 impl Drop for Session {
+    /// Transactions borrow the session: one that is open here was leaked (`std::mem::forget`), and is rolled back.
     fn drop(&mut self) {
-        if self.level() == 0 {
-            self.shared.sessions.give_back(self.id);
-            return;
+        while self.level() > 0 {
+            if let Err(error) = self.roll_back_level(self.level()) {
+                tracing::error!(%error, session = self.id, "a session ended in a transaction");
+            }
         }
-        // Transactions borrow the session: what is open here was leaked. The log still knows the number.
-        tracing::warn!(
-            session = self.id,
-            "a session ended in a transaction that nobody can end"
-        );
+        self.shared.sessions.give_back(self.id);
     }
 }
 
 /// A transaction, or a level of one. Dropped, it is rolled back.
+///
+/// ```
+/// # use jetfs::engine::{ColumnDefinition, IndexDefinition, Instance, Parameters, TableDefinition};
+/// # use jetfs::format::{ColumnType, Value};
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let instance = Instance::init(Parameters::new(directory.path()))?;
+/// # let session = instance.session()?;
+/// # let database = instance.create_database(directory.path().join("a.edb"))?;
+/// # let definition = TableDefinition::new("people")
+/// #     .column(ColumnDefinition::new("id", ColumnType::Long).not_null())
+/// #     .column(ColumnDefinition::new("name", ColumnType::Text))
+/// #     .column(ColumnDefinition::new("photo", ColumnType::LongBinary))
+/// #     .index(IndexDefinition::primary("by_id").ascending("id"))
+/// #     .index(IndexDefinition::new("by_name").ascending("name"));
+/// # let mut people = database.create_table(&session, &definition)?;
+/// # let (id, name, photo) = (people.column("id")?, people.column("name")?, people.column("photo")?);
+/// # for (number, text) in [(1, "Ada"), (2, "Grace"), (3, "Alan")] {
+/// #     let mut person = people.insert()?;
+/// #     person.set(id, &Value::Long(number))?.set(name, &people.text(name, text)?)?;
+/// #     person.save()?;
+/// # }
+/// fn rename(people: &mut jetfs::engine::Table<'_>, from: &str, to: &str) -> jetfs::JetResult<bool> {
+///     let name = people.column("name")?;
+///     people.set_current_index(Some("by_name"))?;
+///     if !people.seek(&[people.text(name, from)?], jetfs::engine::Seek::Equal)? {
+///         return Ok(false);
+///     }
+///     let mut person = people.replace()?;
+///     person.set(name, &people.text(name, to)?)?;
+///     person.save().map(|_| true)
+/// }
+///
+/// let transaction = session.begin()?;
+/// assert!(rename(&mut people, "Ada", "Augusta")?);
+/// // `?` on an error would drop the transaction: all of it is rolled back.
+/// assert!(!rename(&mut people, "Charles", "Babbage")?);
+/// transaction.commit()?;
+/// # Ok::<(), jetfs::JetError>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a transaction that is dropped is rolled back"]
 pub struct Transaction<'s> {
@@ -345,11 +447,7 @@ impl Transaction<'_> {
     fn end_by_rollback(&mut self) -> JetResult<()> {
         self.check_innermost()?;
         self.is_ended = true;
-        let rolled_back = self.session.roll_back_level(self.level);
-        if self.level == 1 {
-            self.session.end_rolled_back();
-        }
-        rolled_back
+        self.session.roll_back_level(self.level)
     }
 
     fn check_innermost(&self) -> JetResult<()> {

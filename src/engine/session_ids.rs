@@ -34,6 +34,9 @@ impl SessionIds {
     /// The session of the engine itself: who attaches databases and cleans up.
     pub(crate) const OWN: u16 = FIRST;
 
+    /// The number of a read outside of a transaction, which the log never sees.
+    pub(crate) const NONE: u16 = 0;
+
     /// How many sessions there may be (`JET_paramMaxSessions`).
     pub(crate) fn set_most(&self, most: u16) {
         self.0.lock().most = most;

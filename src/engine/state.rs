@@ -42,6 +42,9 @@ pub(crate) struct DatabaseState {
     /// Nodes that have the delete flag and may be removed when everybody sees that: deletions that were committed, and
     /// insertions that were undone.
     pub(crate) deleted: VecDeque<VersionOf>,
+    /// Nodes to whose numbers something was added, or from which it was taken back: long values to which nobody refers
+    /// any more, and records that are to go at zero, may be among them.
+    pub(crate) added_to: VecDeque<VersionOf>,
     /// Of the last change of a page.
     pub(crate) dbtime: u64,
     /// The last `objid` that was given to a tree.
@@ -82,6 +85,7 @@ impl DatabaseState {
             versions: Versions::default(),
             catalog: CatalogState::default(),
             deleted: VecDeque::new(),
+            added_to: VecDeque::new(),
             dbtime: 0,
             last_objid: 0,
             last_page: 0,

@@ -197,14 +197,15 @@ impl Transactions {
         (logged.min().filter(|oldest| *oldest < end), end)
     }
 
-    /// How many transactions of users are open. The engine's own end by themselves.
+    /// How many transactions of sessions are open. The engine's own, and reads that are under way, come to their end by
+    /// themselves.
     pub(crate) fn open_count(&self) -> usize {
         let inner = self.0.lock();
-        let of_users = inner
+        let of_sessions = inner
             .open
             .values()
             .filter(|state| state.session > SessionIds::OWN);
-        of_users.count()
+        of_sessions.count()
     }
 }
 

@@ -293,6 +293,8 @@ jet_errs! {
     KeyTooBig = -408;
     /// Unicode text cannot be put in order here.
     UnicodeNormalizationNotSupported = -603, "Use a binary or an ASCII (1252) text column for the index.";
+    /// Text cannot be written in another code page.
+    UnicodeTranslationFail = -602;
     /// A transaction spans too many generations.
     TransactionTooLong = -618, "Commit more often.";
     /// What was asked for is not supported.

@@ -45,7 +45,8 @@ pub use read_header::{read_checkpoint, read_database_header, read_database_heade
 pub(crate) use record_column::{ReadLongValue, RecordColumn};
 pub use schema::{ColumnSchema, IndexSchema, Schema, TableSchema};
 #[allow(unused_imports, reason = "the layers above are being built")]
-pub(crate) use search_key::{KeyLimit, SearchKey, padded};
+pub use search_key::KeyLimit;
+pub(crate) use search_key::{SearchKey, padded};
 #[allow(unused_imports, reason = "the layers above are being built")]
 pub(crate) use table::columns;
 pub(crate) use table::columns as table_columns;

@@ -4,7 +4,7 @@
 use super::index_key::{IndexKeys, unicode};
 use super::record_column::RecordColumn;
 use crate::error::{JetErr, JetError, JetResult};
-use crate::format::{CODE_PAGE_UNICODE, ColumnClass, ColumnType, KeySegment, KeyWriter, TupleLimits};
+use crate::format::{CODE_PAGE_UNICODE, ColumnClass, ColumnType, KeySegment, KeyWriter, TupleLimits, Value};
 use std::borrow::Cow;
 
 /// Above every byte of a key.
@@ -14,9 +14,46 @@ const KEY_MOST: usize = 2000;
 /// Bytes of a group of a variable binary, without its marker.
 const GROUP_LEN: usize = 8;
 
-/// Where a key ends before, or behind, all keys that begin like it. After a limit the key is complete.
+/// Where a key that is sought ends before, or behind, all keys that begin like it (the bits of `JetMakeKey`). After a limit
+/// the key is complete.
+///
+/// ```
+/// # use jetfs::engine::{ColumnDefinition, IndexDefinition, Instance, Parameters, TableDefinition};
+/// # use jetfs::format::{ColumnType, Value};
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let instance = Instance::init(Parameters::new(directory.path()))?;
+/// # let session = instance.session()?;
+/// # let database = instance.create_database(directory.path().join("a.edb"))?;
+/// # let definition = TableDefinition::new("people")
+/// #     .column(ColumnDefinition::new("id", ColumnType::Long).not_null())
+/// #     .column(ColumnDefinition::new("name", ColumnType::Text))
+/// #     .column(ColumnDefinition::new("photo", ColumnType::LongBinary))
+/// #     .index(IndexDefinition::primary("by_id").ascending("id"))
+/// #     .index(IndexDefinition::new("by_name").ascending("name"));
+/// # let mut people = database.create_table(&session, &definition)?;
+/// # let (id, name, photo) = (people.column("id")?, people.column("name")?, people.column("photo")?);
+/// # for (number, text) in [(1, "Ada"), (2, "Grace"), (3, "Alan")] {
+/// #     let mut person = people.insert()?;
+/// #     person.set(id, &Value::Long(number))?.set(name, &people.text(name, text)?)?;
+/// #     person.save()?;
+/// # }
+/// // All whose name begins with A.
+/// use jetfs::engine::KeyLimit;
+///
+/// people.set_current_index(Some("by_name"))?;
+/// let start = [people.text(name, "A")?];
+/// let lower = people.make_key(&start, KeyLimit::PartialColumnStart)?;
+/// let upper = people.make_key(&start, KeyLimit::PartialColumnEnd)?;
+/// people.range_of_keys(lower..upper);
+/// let mut found = 0;
+/// while people.move_next()? {
+///     found += 1;
+/// }
+/// assert_eq!(found, 2);
+/// # Ok::<(), jetfs::JetError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum KeyLimit {
+pub enum KeyLimit {
     /// It ends with the column's value.
     #[default]
     None,
@@ -100,6 +137,28 @@ impl SearchKey {
         self.push(index, segment, value.as_deref(), limit)?;
         self.columns += 1;
         Ok(self)
+    }
+
+    /// Appends the next column of `index`, as [`column`](Self::column) does.
+    ///
+    /// # Errors
+    /// Those of [`column`](Self::column); it is no value of the column's type (`JET_errInvalidColumnType`).
+    pub(crate) fn value(
+        &mut self,
+        index: &IndexKeys,
+        value: &Value,
+        limit: KeyLimit,
+    ) -> JetResult<&mut Self> {
+        if let Some((column, segment)) = index.segment(self.columns)
+            && !(value.fits(segment.kind, column.code_page) && value.stored().len() <= 1)
+        {
+            let what = format!(
+                "column {} is of type {}: {value} is not",
+                column.name, segment.kind
+            );
+            return Err(JetError::rule(JetErr::InvalidColumnType, what));
+        }
+        self.column(index, value.stored().first().map(|bytes| &**bytes), limit)
     }
 
     fn push(

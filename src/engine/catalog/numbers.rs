@@ -1,5 +1,8 @@
 //! Numbers that the engine gives: auto-increment values, keys of tables without primary index, objids. None of them is
-//! stored: after a start they go on behind the highest that stands on a page, whoever put it there.
+//! stored: after a start they go on behind the highest that stands on a page, whoever put it there. So does the genuine
+//! engine in databases of this format (later ones store the highest auto-increment value, database-file.md section 2.6):
+//! when the record with the highest number was deleted and removed, its number is given again after a restart, and never
+//! before.
 
 use super::live_table::{LiveIndex, LiveTable};
 use super::rows::{CATALOG, all_objids};

@@ -58,6 +58,8 @@ struct Inner {
     /// objids of trees that were given back.
     given_back: HashSet<u32>,
     counters: HashMap<u32, Counters>,
+    /// The last LID that was given out in a long value tree, by its objid.
+    lids: HashMap<u32, u32>,
     /// Sessions with open cursors, one for each cursor, by objid.
     cursors: HashMap<u32, Vec<u16>>,
 }
@@ -197,6 +199,16 @@ impl CatalogState {
     /// Notes them.
     pub(super) fn set_counters(&self, objid: u32, counters: Counters) {
         self.0.lock().counters.insert(objid, counters);
+    }
+
+    /// The last LID that was given out in the long value tree of this objid.
+    pub(crate) fn last_lid(&self, objid: u32) -> Option<u32> {
+        self.0.lock().lids.get(&objid).copied()
+    }
+
+    /// Notes it.
+    pub(crate) fn set_last_lid(&self, objid: u32, lid: u32) {
+        self.0.lock().lids.insert(objid, lid);
     }
 
     /// A level was committed: what it did is now of the level above.

@@ -271,6 +271,9 @@ impl RecordUpdate {
         value: Option<&[u8]>,
         how: SetColumn,
     ) -> JetResult<Outcome> {
+        if self.grow_unstored(column, value, how)? {
+            return Ok(Outcome::Done);
+        }
         let present = match how.sequence {
             0 => ColumnValue::Null,
             sequence => self.column(column.id, sequence)?,
@@ -308,6 +311,55 @@ impl RecordUpdate {
     }
 }
 
+impl RecordUpdate {
+    /// A value that will leave the record is appended to and overwritten where it is: built of many pieces, it is not
+    /// copied for each of them.
+    fn grow_unstored(
+        &mut self,
+        column: &RecordColumn,
+        value: Option<&[u8]>,
+        how: SetColumn,
+    ) -> JetResult<bool> {
+        let at = self.parts.find_tagged(column.id, column.derived).ok();
+        let part = at.and_then(|at| self.parts.tagged.get_mut(at));
+        let index = how.sequence.checked_sub(1);
+        let present = part
+            .zip(index)
+            .and_then(|(part, index)| part.values.get_mut(index));
+        let Some(ValuePart::Unstored(present)) = present else {
+            return Ok(false);
+        };
+        let offset = match how.operation {
+            Operation::Append => present.len(),
+            Operation::Overwrite(offset) => offset,
+            Operation::Replace | Operation::OverwriteAndSize(_) | Operation::Size(_) => return Ok(false),
+        };
+        let bytes = value.unwrap_or_default();
+        let end = end_of(offset, bytes, present.len())?;
+        check_len(column, present.len().max(end))?;
+        let whole = present.to_mut();
+        whole.resize(whole.len().max(end), 0);
+        if let Some(place) = whole.get_mut(offset..end) {
+            place.copy_from_slice(bytes);
+        }
+        Ok(true)
+    }
+}
+
+/// Where bytes end that are put at an offset of a value of `len` bytes.
+fn end_of(offset: usize, bytes: &[u8], len: usize) -> JetResult<usize> {
+    if offset > len {
+        let what = format!("a value of {len} bytes has no place {offset}");
+        return Err(JetError::rule(JetErr::ColumnNoChunk, what));
+    }
+    let end = offset.saturating_add(bytes.len());
+    if end > LONG_VALUE_MOST {
+        let what = "a long value has at most 2 GiB";
+        return Err(JetError::rule(JetErr::ColumnTooBig, what));
+    }
+    Ok(end)
+}
+
 /// What the value is after the operation: `None` if it stays as it is, `Some(None)` for NULL (`ErrLVOpFromGrbit`).
 #[expect(
     clippy::option_option,
@@ -327,17 +379,7 @@ fn operate(
         Operation::Overwrite(offset) | Operation::OverwriteAndSize(offset) => offset,
     };
     let mut whole = present.map(Cow::into_owned).unwrap_or_default();
-    if offset > whole.len() {
-        let what = format!("a value of {} bytes has no place {offset}", whole.len());
-        return Err(JetError::rule(JetErr::ColumnNoChunk, what));
-    }
-    let end = offset.saturating_add(bytes.len());
-    if end > LONG_VALUE_MOST {
-        return Err(JetError::rule(
-            JetErr::ColumnTooBig,
-            "a long value has at most 2 GiB",
-        ));
-    }
+    let end = end_of(offset, bytes, whole.len())?;
     if matches!(operation, Operation::OverwriteAndSize(_)) {
         whole.truncate(end);
     } else if bytes.is_empty() && !is_new {
@@ -386,9 +428,10 @@ fn whole_fixed(column: &RecordColumn, value: &[u8]) -> JetResult<Vec<u8>> {
 
 /// Length of a variable or tagged value.
 fn check_length(column: &RecordColumn, value: Option<&[u8]>) -> JetResult<()> {
-    let Some(len) = value.map(<[u8]>::len) else {
-        return Ok(());
-    };
+    value.map_or(Ok(()), |value| check_len(column, value.len()))
+}
+
+fn check_len(column: &RecordColumn, len: usize) -> JetResult<()> {
     if column
         .kind
         .and_then(ColumnType::fixed_len)

@@ -194,6 +194,15 @@ impl RecordUpdate {
         long_values(&self.parts)
     }
 
+    /// The column and the number of the value that is this long value.
+    pub(crate) fn place_of(&self, lid: Lid) -> Option<(ColumnId, usize)> {
+        self.parts.tagged.iter().find_map(|part| {
+            let is_it = |value: &ValuePart<'_>| matches!(value, ValuePart::Separated(at) if *at == lid);
+            let index = part.values.iter().position(is_it)?;
+            Some((part.id, index + 1))
+        })
+    }
+
     /// The references that were dropped during the update, those that [`set_long_value`](Self::set_long_value) had
     /// put included: the caller counts one less for each when the update is done.
     pub(crate) fn released(&self) -> Vec<Lid> {

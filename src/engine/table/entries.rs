@@ -4,7 +4,7 @@ use super::record::no_tree;
 use crate::engine::bookmark::TreeId;
 use crate::engine::catalog::{self, LiveIndex, LiveTable};
 use crate::engine::change::Change;
-use crate::engine::long_values;
+use crate::engine::long_values::LongValues;
 use crate::engine::record::long_values_of;
 use crate::engine::tree;
 use crate::error::JetResult;
@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Bytes of a long value that a key can need.
-const KEY_NEEDS: usize = 2048;
+pub(super) const KEY_NEEDS: usize = 2048;
 
 /// The beginnings of a record's long values, for its keys.
 #[derive(Debug, Default)]
@@ -30,12 +30,9 @@ impl LongValueStarts {
         let (database, reader) = (change.database, Arc::clone(change.transaction.state()));
         let mut starts = HashMap::new();
         for lid in long_values_of(size, record)? {
-            let tree = match table.long_values {
-                Some(tree) => tree,
-                None => catalog::long_value_tree(change, table)?,
-            };
+            let values = long_values(change, table)?;
             let start = database.look_in(change.state, |state| {
-                long_values::read(state, size, tree, lid, (0, KEY_NEEDS), &reader)
+                values.read(state, lid, (0, KEY_NEEDS), &reader)
             })?;
             starts.insert(lid, start);
         }
@@ -45,6 +42,19 @@ impl LongValueStarts {
     fn get(&self, lid: Lid) -> JetResult<Vec<u8>> {
         self.0.get(&lid).cloned().ok_or_else(no_tree)
     }
+}
+
+/// The long values of a table, whose tree is made if there is none.
+///
+/// # Errors
+/// No page can be had.
+pub(super) fn long_values(change: &mut Change<'_>, table: &LiveTable) -> JetResult<LongValues> {
+    let tree = catalog::long_value_tree(change, table)?;
+    Ok(LongValues::new(
+        change.database.page_size,
+        tree,
+        table.schema.table.long_value_chunk,
+    ))
 }
 
 /// The key of a record in its table.

@@ -1,31 +1,75 @@
 //! A table, as a session goes through it: a cursor that moves, seeks and reads (`JetMove`, `JetSeek`,
 //! `JetRetrieveColumn`).
 //!
-//! * here: where the cursor is; `moves`: how it gets elsewhere; `record`: what is read there;
-//! * `update`: records inserted, replaced, deleted; `entries`: what that means for the other indexes.
+//! * here: where the cursor is; `moves`, `range`, `bookmarks`: how it gets elsewhere; `record`: what is read there;
+//! * `update`: records inserted, replaced, deleted; `pieces`: parts of their long values; `entries`: what that means for
+//!   the other indexes.
 //!
 //! A cursor keeps names of nodes, not places on pages: it stays where it is whatever others do, and when its record is
 //! deleted, it stands between the neighbours.
 
+mod bookmarks;
 mod entries;
 mod moves;
+mod pieces;
+mod range;
 mod record;
+mod set_options;
 mod update;
+mod zero;
 
+pub use bookmarks::IndexBookmark;
 pub use moves::Seek;
 pub use record::Row;
+pub use set_options::SetOptions;
 pub use update::Update;
+pub(crate) use zero::delete_record_at_zero;
 
+use self::range::Range;
 use super::bookmark::{Bookmark, TreeId};
 use super::catalog::{self, LiveIndex, LiveTable};
 use super::session::Session;
 use super::state::{AttachedDatabase, DatabaseState, Look};
 use super::transactions::TransactionState;
 use crate::error::{JetErr, JetError, JetResult};
-use crate::format::ColumnId;
+use crate::format::{ColumnId, ColumnType, Text, Value};
 use std::sync::Arc;
 
 /// A cursor in a table (`JET_TABLEID`).
+///
+/// ```
+/// # use jetfs::engine::{ColumnDefinition, IndexDefinition, Instance, Parameters, TableDefinition};
+/// # use jetfs::format::{ColumnType, Value};
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let instance = Instance::init(Parameters::new(directory.path()))?;
+/// # let session = instance.session()?;
+/// # let database = instance.create_database(directory.path().join("a.edb"))?;
+/// # let definition = TableDefinition::new("people")
+/// #     .column(ColumnDefinition::new("id", ColumnType::Long).not_null())
+/// #     .column(ColumnDefinition::new("name", ColumnType::Text))
+/// #     .column(ColumnDefinition::new("photo", ColumnType::LongBinary))
+/// #     .index(IndexDefinition::primary("by_id").ascending("id"))
+/// #     .index(IndexDefinition::new("by_name").ascending("name"));
+/// # let mut people = database.create_table(&session, &definition)?;
+/// # let (id, name, photo) = (people.column("id")?, people.column("name")?, people.column("photo")?);
+/// # for (number, text) in [(1, "Ada"), (2, "Grace"), (3, "Alan")] {
+/// #     let mut person = people.insert()?;
+/// #     person.set(id, &Value::Long(number))?.set(name, &people.text(name, text)?)?;
+/// #     person.save()?;
+/// # }
+/// // In the order of the primary index …
+/// let mut ids = Vec::new();
+/// while people.move_next()? {
+///     ids.push(people.value(id)?);
+/// }
+/// assert_eq!(ids, [1, 2, 3].map(Value::Long));
+///
+/// // … and of another one.
+/// people.set_current_index(Some("by_name"))?;
+/// assert!(people.move_last()?);
+/// assert_eq!(people.value(name)?.to_string(), "\"Grace\"");
+/// # Ok::<(), jetfs::JetError>(())
+/// ```
 #[derive(Debug)]
 pub struct Table<'s> {
     session: &'s Session,
@@ -33,7 +77,47 @@ pub struct Table<'s> {
     objid: u32,
     /// The current index; `None` is the primary one.
     index: Option<String>,
+    /// What it goes through.
+    range: Range,
     position: Position,
+}
+
+/// A column of a table (`JET_COLUMNDEF`).
+///
+/// ```
+/// # use jetfs::engine::{ColumnDefinition, IndexDefinition, Instance, Parameters, TableDefinition};
+/// # use jetfs::format::{ColumnType, Value};
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let instance = Instance::init(Parameters::new(directory.path()))?;
+/// # let session = instance.session()?;
+/// # let database = instance.create_database(directory.path().join("a.edb"))?;
+/// # let definition = TableDefinition::new("people")
+/// #     .column(ColumnDefinition::new("id", ColumnType::Long).not_null())
+/// #     .column(ColumnDefinition::new("name", ColumnType::Text))
+/// #     .column(ColumnDefinition::new("photo", ColumnType::LongBinary))
+/// #     .index(IndexDefinition::primary("by_id").ascending("id"))
+/// #     .index(IndexDefinition::new("by_name").ascending("name"));
+/// # let mut people = database.create_table(&session, &definition)?;
+/// # let (id, name, photo) = (people.column("id")?, people.column("name")?, people.column("photo")?);
+/// # for (number, text) in [(1, "Ada"), (2, "Grace"), (3, "Alan")] {
+/// #     let mut person = people.insert()?;
+/// #     person.set(id, &Value::Long(number))?.set(name, &people.text(name, text)?)?;
+/// #     person.save()?;
+/// # }
+/// let columns = people.columns()?;
+/// assert_eq!((columns[1].name.as_str(), columns[1].kind), ("name", Some(ColumnType::Text)));
+/// # Ok::<(), jetfs::JetError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnInfo {
+    /// What calls name it by.
+    pub id: ColumnId,
+    /// Its name.
+    pub name: String,
+    /// Its type; `None` of one that jetfs does not know.
+    pub kind: Option<ColumnType>,
+    /// The code page of text.
+    pub code_page: u16,
 }
 
 /// Where a cursor is.
@@ -64,6 +148,7 @@ impl<'s> Table<'s> {
             database: Arc::clone(database),
             objid,
             index: None,
+            range: Range::ALL,
             position: Position::Start,
         }
     }
@@ -86,6 +171,53 @@ impl<'s> Table<'s> {
         })
     }
 
+    /// The columns of the table, by id.
+    ///
+    /// # Errors
+    /// The catalog is damaged.
+    pub fn columns(&self) -> JetResult<Vec<ColumnInfo>> {
+        self.read(|table, _, _| {
+            let columns = table.layout.columns().iter();
+            let info = columns.map(|column| ColumnInfo {
+                id: column.id,
+                name: column.name.clone(),
+                kind: column.kind,
+                code_page: column.code_page,
+            });
+            Ok(info.collect())
+        })
+    }
+
+    /// The names of its indexes, the primary one first if there is one.
+    ///
+    /// # Errors
+    /// The catalog is damaged.
+    pub fn indexes(&self) -> JetResult<Vec<String>> {
+        self.read(|table, _, _| {
+            let indexes = table.primary.iter().chain(&table.secondary);
+            Ok(indexes.map(|index| index.name.clone()).collect())
+        })
+    }
+
+    /// Text as a column stores it: in code page 1252 or in UTF-16LE.
+    ///
+    /// # Errors
+    /// There is no such column (`JET_errColumnNotFound`); its code page lacks a character
+    /// (`JET_errUnicodeTranslationFail`).
+    pub fn text(&self, column: ColumnId, text: &str) -> JetResult<Value> {
+        self.read(|table, _, _| {
+            let column = table.layout.column(column)?;
+            let stored = Text::encode(text, column.code_page).ok_or_else(|| {
+                let what = format!(
+                    "code page {} of column {} lacks a character of {text:?}",
+                    column.code_page, column.name
+                );
+                JetError::rule(JetErr::UnicodeTranslationFail, what)
+            });
+            Ok(Value::Text(stored?))
+        })
+    }
+
     /// Goes by another index from now on (`JetSetCurrentIndex`), and stands before its first record. `None` is the
     /// primary index.
     ///
@@ -100,6 +232,7 @@ impl<'s> Table<'s> {
             })?,
         };
         (self.index, self.position) = (index, Position::Start);
+        self.clear_range();
         Ok(())
     }
 

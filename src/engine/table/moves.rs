@@ -1,14 +1,44 @@
-//! How a cursor gets elsewhere (`JetMove`, `JetSeek`, `JetGotoBookmark`).
+//! How a cursor gets elsewhere (`JetMove`, `JetSeek`).
 
 use super::{Position, Spot, Table};
 use crate::engine::bookmark::{Bookmark, BookmarkRef, TreeId};
 use crate::engine::catalog::LiveTable;
 use crate::engine::tree::{self, FoundNode, From};
-use crate::error::{JetErr, JetError, JetResult};
+use crate::error::JetResult;
 use crate::format::Value;
-use crate::store::{KeyLimit, SearchKey};
+use crate::store::KeyLimit;
 
 /// Which record is sought (the bits of `JetSeek`).
+///
+/// ```
+/// # use jetfs::engine::{ColumnDefinition, IndexDefinition, Instance, Parameters, TableDefinition};
+/// # use jetfs::format::{ColumnType, Value};
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let instance = Instance::init(Parameters::new(directory.path()))?;
+/// # let session = instance.session()?;
+/// # let database = instance.create_database(directory.path().join("a.edb"))?;
+/// # let definition = TableDefinition::new("people")
+/// #     .column(ColumnDefinition::new("id", ColumnType::Long).not_null())
+/// #     .column(ColumnDefinition::new("name", ColumnType::Text))
+/// #     .column(ColumnDefinition::new("photo", ColumnType::LongBinary))
+/// #     .index(IndexDefinition::primary("by_id").ascending("id"))
+/// #     .index(IndexDefinition::new("by_name").ascending("name"));
+/// # let mut people = database.create_table(&session, &definition)?;
+/// # let (id, name, photo) = (people.column("id")?, people.column("name")?, people.column("photo")?);
+/// # for (number, text) in [(1, "Ada"), (2, "Grace"), (3, "Alan")] {
+/// #     let mut person = people.insert()?;
+/// #     person.set(id, &Value::Long(number))?.set(name, &people.text(name, text)?)?;
+/// #     person.save()?;
+/// # }
+/// use jetfs::engine::Seek;
+///
+/// assert!(people.seek(&[Value::Long(2)], Seek::Less)?);
+/// assert_eq!(people.value(id)?, Value::Long(1));
+/// assert!(!people.seek(&[Value::Long(3)], Seek::Greater)?);
+/// // It stays where it was.
+/// assert_eq!(people.value(id)?, Value::Long(1));
+/// # Ok::<(), jetfs::JetError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seek {
     /// The first with this key.
@@ -49,10 +79,10 @@ impl Table<'_> {
     pub fn move_next(&mut self) -> JetResult<bool> {
         let spot = match &self.position {
             Position::End => return Ok(false),
-            Position::Start => self.find(From::First)?,
+            Position::Start => self.first_in_range()?,
             Position::At(spot) => self.find(From::After(spot.entry.name()))?,
         };
-        Ok(self.go_to(spot, Position::End))
+        Ok(self.go_to_in_range(spot, Position::End))
     }
 
     /// Goes to the record before; `false` if there is none, then it stands before the first.
@@ -62,33 +92,91 @@ impl Table<'_> {
     pub fn move_previous(&mut self) -> JetResult<bool> {
         let spot = match &self.position {
             Position::Start => return Ok(false),
-            Position::End => self.find(From::Last)?,
+            Position::End => self.last_in_range()?,
             Position::At(spot) => self.find(From::Before(spot.entry.name()))?,
         };
-        Ok(self.go_to(spot, Position::Start))
+        Ok(self.go_to_in_range(spot, Position::Start))
     }
 
-    /// Seeks a record by the first columns of the current index. Where there is none, `false`, and the cursor stays.
+    /// Goes on by so many records, back if `count` is negative; `false` if there are not so many, then it stands after
+    /// the last, or before the first. 0 answers whether the cursor is on a record that is there.
+    ///
+    /// # Errors
+    /// A page is damaged.
+    pub fn move_by(&mut self, count: i64) -> JetResult<bool> {
+        if count == 0 {
+            return self.is_on_record();
+        }
+        for _ in 0..count.unsigned_abs() {
+            let is_there = if count > 0 {
+                self.move_next()?
+            } else {
+                self.move_previous()?
+            };
+            if !is_there {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Goes to the next record with another key than this one (`JET_bitMoveKeyNE`); `false` if there is none, then it
+    /// stands after the last.
+    ///
+    /// # Errors
+    /// A page is damaged.
+    pub fn move_to_next_key(&mut self) -> JetResult<bool> {
+        let Position::At(spot) = &self.position else {
+            return self.move_next();
+        };
+        let after = next_key(&spot.entry.key);
+        let spot = self.find(From::AtOrAfter(key_alone(&after)))?;
+        Ok(self.go_to_in_range(spot, Position::End))
+    }
+
+    /// Goes to the record before with another key than this one (`JET_bitMoveKeyNE`); `false` if there is none, then it
+    /// stands before the first.
+    ///
+    /// # Errors
+    /// A page is damaged.
+    pub fn move_to_previous_key(&mut self) -> JetResult<bool> {
+        let Position::At(spot) = &self.position else {
+            return self.move_previous();
+        };
+        let spot = self.find(From::Before(key_alone(&spot.entry.key)))?;
+        Ok(self.go_to_in_range(spot, Position::Start))
+    }
+
+    /// Seeks a record by the first columns of the current index. Where there is none, `false`, and the cursor stays. A
+    /// [range](Self::range) is given up.
     ///
     /// # Errors
     /// More values than the index has columns (`JET_errKeyIsMade`), or one that does not fit its column; none
-    /// (`JET_errKeyNotMade`).
+    /// (`JET_errKeyNotMade`); the table has no such order (`JET_errNoCurrentIndex`).
     pub fn seek(&mut self, key: &[Value], how: Seek) -> JetResult<bool> {
         // A limit makes a key greater than all that begin so, where the end of these is sought.
         let limit = match how {
             Seek::Equal | Seek::GreaterOrEqual | Seek::Less => KeyLimit::None,
             Seek::Greater | Seek::LessOrEqual => KeyLimit::FullColumnEnd,
         };
-        let bytes = self.search_key(key, limit)?;
-        let name = BookmarkRef {
-            key: &bytes,
-            data: &[],
-        };
+        let bytes = self.make_key(key, limit)?;
+        self.seek_key(&bytes, how)
+    }
+
+    /// Seeks a record by a [key](Self::make_key). [`Seek::Equal`] finds the first whose key begins so.
+    ///
+    /// # Errors
+    /// A page is damaged.
+    pub fn seek_key(&mut self, key: &[u8], how: Seek) -> JetResult<bool> {
+        self.clear_range();
+        let (name, after) = (key_alone(key), next_key(key));
         let spot = match how {
-            Seek::Less | Seek::LessOrEqual => self.find(From::Before(name))?,
-            Seek::Equal | Seek::GreaterOrEqual | Seek::Greater => self.find(From::AtOrAfter(name))?,
+            Seek::Less => self.find(From::Before(name))?,
+            Seek::LessOrEqual => self.find(From::Before(key_alone(&after)))?,
+            Seek::Equal | Seek::GreaterOrEqual => self.find(From::AtOrAfter(name))?,
+            Seek::Greater => self.find(From::AtOrAfter(key_alone(&after)))?,
         };
-        let spot = spot.filter(|spot| how != Seek::Equal || spot.entry.key.starts_with(&bytes));
+        let spot = spot.filter(|spot| how != Seek::Equal || spot.entry.key.starts_with(key));
         let Some(spot) = spot else {
             return Ok(false);
         };
@@ -96,68 +184,38 @@ impl Table<'_> {
         Ok(true)
     }
 
-    /// The name of the record (`JetGetBookmark`): its key in the table, whatever index is current.
-    ///
-    /// # Errors
-    /// The cursor is not on a record.
-    pub fn bookmark(&self) -> JetResult<Vec<u8>> {
-        Ok(self.spot()?.primary.to_vec())
-    }
-
-    /// Goes to the record of a bookmark (`JetGotoBookmark`), by the primary index, which becomes the current one.
-    ///
-    /// # Errors
-    /// It is gone (`JET_errRecordDeleted`).
-    pub fn goto_bookmark(&mut self, bookmark: &[u8]) -> JetResult<()> {
-        self.index = None;
-        let name = BookmarkRef {
-            key: bookmark,
-            data: &[],
-        };
-        match self.find(From::At(name))? {
-            Some(spot) => {
-                self.position = Position::At(spot);
-                Ok(())
-            }
-            None => Err(JetError::rule(JetErr::RecordDeleted, "the record is gone")),
+    fn is_on_record(&self) -> JetResult<bool> {
+        match &self.position {
+            Position::At(spot) => Ok(self.find(From::At(spot.entry.name()))?.is_some()),
+            Position::Start | Position::End => Ok(false),
         }
     }
 
-    fn go_to(&mut self, spot: Option<Spot>, otherwise: Position) -> bool {
+    /// Goes there, if it is in the range.
+    fn go_to_in_range(&mut self, spot: Option<Spot>, otherwise: Position) -> bool {
+        let spot = spot.filter(|spot| self.is_in_range(&spot.entry.key));
         let is_there = spot.is_some();
         self.position = spot.map_or(otherwise, Position::At);
         is_there
     }
 
-    fn find(&self, from: From<'_>) -> JetResult<Option<Spot>> {
+    pub(super) fn find(&self, from: From<'_>) -> JetResult<Option<Spot>> {
         self.read(|table, state, reader| {
             let tree = self.tree(table)?;
             let found = tree::find(state, tree, from, reader)?;
             Ok(found.map(|found| spot_of(table, tree, &found)))
         })
     }
+}
 
-    /// The key of these values in the current index.
-    fn search_key(&self, values: &[Value], limit: KeyLimit) -> JetResult<Vec<u8>> {
-        self.read(|table, _, _| {
-            let index = self.secondary(table)?.or(table.primary.as_ref());
-            let index = index.ok_or_else(|| {
-                let what = format!("table {} has no primary index to seek in", table.schema.name);
-                JetError::rule(JetErr::NoCurrentIndex, what)
-            })?;
-            let keys = index.keys()?;
-            let mut made = SearchKey::new();
-            for (at, value) in values.iter().enumerate() {
-                let limit = if at + 1 == values.len() {
-                    limit
-                } else {
-                    KeyLimit::None
-                };
-                made.column(keys, value.stored().first().map(|bytes| &**bytes), limit)?;
-            }
-            Ok(made.bytes()?.to_vec())
-        })
-    }
+/// Before every node with this key.
+pub(super) fn key_alone(key: &[u8]) -> BookmarkRef<'_> {
+    BookmarkRef { key, data: &[] }
+}
+
+/// The next key that there can be.
+fn next_key(key: &[u8]) -> Vec<u8> {
+    [key, &[0]].concat()
 }
 
 fn spot_of(table: &LiveTable, tree: TreeId, found: &FoundNode<'_>) -> Spot {

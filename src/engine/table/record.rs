@@ -2,16 +2,49 @@
 
 use super::Table;
 use crate::engine::bookmark::BookmarkRef;
-use crate::engine::long_values;
-use crate::engine::record::{ColumnValue, RecordUpdate};
+use crate::engine::catalog::LiveTable;
+use crate::engine::long_values::LongValues;
+use crate::engine::record::{ColumnValue, RecordUpdate, long_values_of};
 use crate::engine::tree::{self, From};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{ColumnId, ColumnType, Lid, Value};
 
-/// A record as it was when it was read. Long values in the long value tree are read when they are asked for.
+/// A record as it was when it was read. Long values in the long value tree are read when they are asked for: outside of a
+/// transaction others may have changed or deleted them meanwhile.
+///
+/// ```
+/// # use jetfs::engine::{ColumnDefinition, IndexDefinition, Instance, Parameters, TableDefinition};
+/// # use jetfs::format::{ColumnType, Value};
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let instance = Instance::init(Parameters::new(directory.path()))?;
+/// # let session = instance.session()?;
+/// # let database = instance.create_database(directory.path().join("a.edb"))?;
+/// # let definition = TableDefinition::new("people")
+/// #     .column(ColumnDefinition::new("id", ColumnType::Long).not_null())
+/// #     .column(ColumnDefinition::new("name", ColumnType::Text))
+/// #     .column(ColumnDefinition::new("photo", ColumnType::LongBinary))
+/// #     .index(IndexDefinition::primary("by_id").ascending("id"))
+/// #     .index(IndexDefinition::new("by_name").ascending("name"));
+/// # let mut people = database.create_table(&session, &definition)?;
+/// # let (id, name, photo) = (people.column("id")?, people.column("name")?, people.column("photo")?);
+/// # for (number, text) in [(1, "Ada"), (2, "Grace"), (3, "Alan")] {
+/// #     let mut person = people.insert()?;
+/// #     person.set(id, &Value::Long(number))?.set(name, &people.text(name, text)?)?;
+/// #     person.save()?;
+/// # }
+/// assert!(people.move_first()?);
+/// let row = people.row()?;
+/// assert_eq!(row.value(id)?, Value::Long(1));
+/// // No photo: NULL, which has no length and no bytes.
+/// assert_eq!(row.value(photo)?, Value::Null);
+/// assert_eq!(row.len(photo, 1)?, None);
+/// assert!(row.read_long(photo, 1, 0, 100)?.is_empty());
+/// # Ok::<(), jetfs::JetError>(())
+/// ```
 #[derive(Debug)]
 pub struct Row<'t, 's> {
     table: &'t Table<'s>,
+    key: Box<[u8]>,
     record: RecordUpdate,
 }
 
@@ -29,7 +62,12 @@ impl<'s> Table<'s> {
                 None => Err(deleted().into()),
             }
         })?;
-        Ok(Row { table: self, record })
+        let key = key.clone();
+        Ok(Row {
+            table: self,
+            key,
+            record,
+        })
     }
 
     /// The value of a column in the record that the cursor is on; the first one if there are several.
@@ -42,18 +80,20 @@ impl<'s> Table<'s> {
 
     /// Bytes of a long value from `offset` on; less than `len` only at its end.
     pub(super) fn long_value(&self, lid: Lid, offset: u32, len: usize) -> JetResult<Vec<u8>> {
-        let size = self.database.page_size;
-        self.read(|table, state, reader| {
-            let tree = table.long_values.ok_or_else(no_tree)?;
-            long_values::read(state, size, tree, lid, (offset, len), reader)
-        })
+        self.read(|table, state, reader| self.long_values(table)?.read(state, lid, (offset, len), reader))
     }
 
-    fn long_value_size(&self, lid: Lid) -> JetResult<u32> {
-        self.read(|table, state, reader| {
-            let tree = table.long_values.ok_or_else(no_tree)?;
-            long_values::size(state, tree, lid, reader)
-        })
+    pub(super) fn long_value_size(&self, lid: Lid) -> JetResult<u32> {
+        self.read(|table, state, reader| self.long_values(table)?.size(state, lid, reader))
+    }
+
+    fn long_values(&self, table: &LiveTable) -> JetResult<LongValues> {
+        let tree = table.long_values.ok_or_else(no_tree)?;
+        Ok(LongValues::new(
+            self.database.page_size,
+            tree,
+            table.schema.table.long_value_chunk,
+        ))
     }
 }
 
@@ -61,7 +101,8 @@ impl Row<'_, '_> {
     /// The value of a column; the first one if there are several.
     ///
     /// # Errors
-    /// There is no such column (`JET_errColumnNotFound`); a value is damaged.
+    /// There is no such column (`JET_errColumnNotFound`); a value is damaged (`JET_errLVCorrupted` and others); outside
+    /// of a transaction: another session has replaced or deleted the record since (`JET_errRecordDeleted`).
     pub fn value(&self, column: ColumnId) -> JetResult<Value> {
         self.value_at(column, 1)
     }
@@ -85,7 +126,10 @@ impl Row<'_, '_> {
         let layout = self.record.layout().column(column)?;
         let bytes = match self.record.column(column, sequence)? {
             ColumnValue::Null => return Ok(Value::Null),
-            ColumnValue::LongValue(lid) => self.table.long_value(lid, 0, usize::MAX)?,
+            ColumnValue::LongValue(lid) => {
+                let read = self.table.long_value(lid, 0, usize::MAX);
+                read.map_err(|error| self.explain(error, lid))?
+            }
             stored => stored.bytes().unwrap_or_default().into_owned(),
         };
         // A type that jetfs does not know is bytes.
@@ -106,7 +150,10 @@ impl Row<'_, '_> {
     ) -> JetResult<Vec<u8>> {
         let bytes = match self.record.column(column, sequence)? {
             ColumnValue::Null => return Ok(Vec::new()),
-            ColumnValue::LongValue(lid) => return self.table.long_value(lid, offset, len),
+            ColumnValue::LongValue(lid) => {
+                let read = self.table.long_value(lid, offset, len);
+                return read.map_err(|error| self.explain(error, lid));
+            }
             stored => stored.bytes().unwrap_or_default(),
         };
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
@@ -121,12 +168,31 @@ impl Row<'_, '_> {
     pub fn len(&self, column: ColumnId, sequence: usize) -> JetResult<Option<u32>> {
         Ok(match self.record.column(column, sequence)? {
             ColumnValue::Null => None,
-            ColumnValue::LongValue(lid) => Some(self.table.long_value_size(lid)?),
+            ColumnValue::LongValue(lid) => {
+                let size = self.table.long_value_size(lid);
+                Some(size.map_err(|error| self.explain(error, lid))?)
+            }
             stored => {
                 let bytes = stored.bytes().unwrap_or_default();
                 Some(u32::try_from(bytes.len()).unwrap_or(u32::MAX))
             }
         })
+    }
+
+    /// Outside of a transaction a long value may be gone because the record has changed since it was read.
+    fn explain(&self, error: JetError, lid: Lid) -> JetError {
+        if error.code() != JetErr::LVCorrupted {
+            return error;
+        }
+        let now = self.table.record_bytes(&self.key);
+        let refers = now.and_then(|record| long_values_of(self.table.database.page_size, &record));
+        match refers {
+            Ok(lids) if lids.contains(&lid) => error,
+            _ => {
+                let what = "the record has changed since it was read";
+                JetError::rule(JetErr::RecordDeleted, what).advise("Read it again, or in a transaction.")
+            }
+        }
     }
 }
 

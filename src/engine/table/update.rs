@@ -4,14 +4,16 @@
 //! One update is all or nothing: it is done in a level of its own, which is taken back when an index refuses it.
 
 use super::Table;
-use super::entries::{self, LongValueStarts, Replaced};
-use super::record::{deleted, no_tree};
+use super::entries::{self, LongValueStarts, Replaced, long_values};
+use super::pieces::Pieces;
+use super::record::deleted;
+use super::set_options::SetOptions;
 use crate::engine::bookmark::BookmarkRef;
 use crate::engine::catalog::{self, LiveTable};
 use crate::engine::change::Change;
-use crate::engine::long_values;
+use crate::engine::long_values::Piece;
 use crate::engine::record::{
-    EscrowColumn, EscrowWidth, Operation, Outcome, RecordUpdate, SetColumn, long_values_of,
+    ColumnValue, EscrowColumn, EscrowWidth, Operation, Outcome, RecordUpdate, SetColumn, long_values_of,
 };
 use crate::engine::tree::{self, From};
 use crate::error::{JetErr, JetError, JetResult};
@@ -19,16 +21,66 @@ use crate::format::{ColumnFlags, ColumnId, ColumnType, Lid, Value};
 use std::sync::Arc;
 
 /// A record that is being made or changed. Dropped, nothing happens.
+///
+/// ```
+/// # use jetfs::engine::{ColumnDefinition, IndexDefinition, Instance, Parameters, TableDefinition};
+/// # use jetfs::format::{ColumnType, Value};
+/// # let directory = tempfile::tempdir().unwrap();
+/// # let instance = Instance::init(Parameters::new(directory.path()))?;
+/// # let session = instance.session()?;
+/// # let database = instance.create_database(directory.path().join("a.edb"))?;
+/// # let definition = TableDefinition::new("people")
+/// #     .column(ColumnDefinition::new("id", ColumnType::Long).not_null())
+/// #     .column(ColumnDefinition::new("name", ColumnType::Text))
+/// #     .column(ColumnDefinition::new("photo", ColumnType::LongBinary))
+/// #     .index(IndexDefinition::primary("by_id").ascending("id"))
+/// #     .index(IndexDefinition::new("by_name").ascending("name"));
+/// # let mut people = database.create_table(&session, &definition)?;
+/// # let (id, name, photo) = (people.column("id")?, people.column("name")?, people.column("photo")?);
+/// # for (number, text) in [(1, "Ada"), (2, "Grace"), (3, "Alan")] {
+/// #     let mut person = people.insert()?;
+/// #     person.set(id, &Value::Long(number))?.set(name, &people.text(name, text)?)?;
+/// #     person.save()?;
+/// # }
+/// // A new record. Saved, it has a bookmark.
+/// let mut person = people.insert()?;
+/// person.set(id, &Value::Long(4))?.set(name, &people.text(name, "Kurt")?)?;
+/// person.append_long(photo, 1, &[0xff; 10_000])?.append_long(photo, 1, b"end")?;
+/// let bookmark = person.save()?;
+///
+/// // Changed: of its photo, only the chunk that these bytes touch.
+/// people.goto_bookmark(&bookmark)?;
+/// let mut person = people.replace()?;
+/// person.write_long(photo, 1, 5_000, b"middle")?;
+/// person.save()?;
+/// assert_eq!(people.row()?.read_long(photo, 1, 4_999, 7)?, b"\xffmiddle");
+///
+/// people.delete()?;
+/// assert!(people.row().is_err());
+/// # Ok::<(), jetfs::JetError>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "nothing changes before `save`"]
 pub struct Update<'t, 's> {
     table: &'t Table<'s>,
     record: RecordUpdate,
-    /// What is replaced; `None` of a new record.
-    replaces: Option<Old>,
+    /// What is done to long values that are stored already.
+    pieces: Pieces,
+    begun_from: BegunFrom,
 }
 
-/// A record before it is replaced.
+/// What an update began with.
+#[derive(Debug)]
+enum BegunFrom {
+    /// Defaults: a new record.
+    Nothing,
+    /// A record of which a copy is made.
+    Copied(Old),
+    /// A record that is replaced.
+    Replaced(Old),
+}
+
+/// A record as it was when its update began.
 #[derive(Debug)]
 struct Old {
     key: Box<[u8]>,
@@ -42,11 +94,49 @@ impl<'s> Table<'s> {
     /// An index of the table cannot be written here (`JET_errUnicodeNormalizationNotSupported`).
     pub fn insert(&self) -> JetResult<Update<'_, 's>> {
         let table = self.live()?;
-        let mut record = RecordUpdate::insert(Arc::clone(&table.layout))?;
+        let record = RecordUpdate::insert(Arc::clone(&table.layout))?;
+        self.new_record(&table, record, BegunFrom::Nothing)
+    }
+
+    /// Begins a new record that is a copy of the one that the cursor is on (`JET_prepInsertCopy`), with another number in
+    /// an auto-increment column and 0 in a version column. Long values are not copied: both records refer to the same,
+    /// until one of them changes its own.
+    ///
+    /// # Errors
+    /// As [`replace`](Self::replace).
+    pub fn insert_copy(&self) -> JetResult<Update<'_, 's>> {
+        let table = self.live()?;
+        let old = self.current()?;
+        let record = RecordUpdate::insert_copy(Arc::clone(&table.layout), &old.record)?;
+        self.new_record(&table, record, BegunFrom::Copied(old))
+    }
+
+    /// Begins to change the record that the cursor is on.
+    ///
+    /// # Errors
+    /// The cursor is on none (`JET_errNoCurrentRecord`), or it was deleted (`JET_errRecordDeleted`); an index of the table
+    /// cannot be written here (`JET_errUnicodeNormalizationNotSupported`).
+    pub fn replace(&self) -> JetResult<Update<'_, 's>> {
+        let table = self.live()?;
+        let old = self.current()?;
+        Ok(Update {
+            table: self,
+            record: RecordUpdate::replace(Arc::clone(&table.layout), &old.record)?,
+            pieces: Pieces::default(),
+            begun_from: BegunFrom::Replaced(old),
+        })
+    }
+
+    fn new_record(
+        &self,
+        table: &LiveTable,
+        mut record: RecordUpdate,
+        begun_from: BegunFrom,
+    ) -> JetResult<Update<'_, 's>> {
         if table.layout.column_with(ColumnFlags::AUTO_INCREMENT).is_some() {
             let next = self.session.in_level(|| {
                 self.session.change(&self.database, |change| {
-                    catalog::next_auto_increment(change, &table)
+                    catalog::next_auto_increment(change, table)
                 })
             })?;
             record.set_auto_increment(next.cast_unsigned())?;
@@ -54,23 +144,15 @@ impl<'s> Table<'s> {
         Ok(Update {
             table: self,
             record,
-            replaces: None,
+            pieces: Pieces::default(),
+            begun_from,
         })
     }
 
-    /// Begins to change the record that the cursor is on.
-    ///
-    /// # Errors
-    /// The cursor is on none (`JET_errNoCurrentRecord`), or it was deleted (`JET_errRecordDeleted`).
-    pub fn replace(&self) -> JetResult<Update<'_, 's>> {
-        let table = self.live()?;
+    fn current(&self) -> JetResult<Old> {
         let key = self.spot()?.primary.clone();
         let record = self.record_bytes(&key)?;
-        Ok(Update {
-            table: self,
-            record: RecordUpdate::replace(Arc::clone(&table.layout), &record)?,
-            replaces: Some(Old { key, record }),
-        })
+        Ok(Old { key, record })
     }
 
     /// Deletes the record that the cursor is on, which stays where it was.
@@ -79,20 +161,16 @@ impl<'s> Table<'s> {
     /// As [`replace`](Self::replace); `JET_errWriteConflict`.
     pub fn delete(&self) -> JetResult<()> {
         let table = self.live()?;
-        let key = self.spot()?.primary.clone();
-        let record = self.record_bytes(&key)?;
+        let old = self.current()?;
         self.change_in_level(|change| {
-            check_unchanged(change, &table, &key, &record)?;
-            let starts = LongValueStarts::read(change, &table, &record)?;
-            entries::delete(change, &table, &record, &starts, &key)?;
-            tree::delete(change, table.tree, name(&key))?;
-            let lids = long_values_of(change.database.page_size, &record)?;
-            lids.into_iter().try_for_each(|lid| release(change, &table, lid))
+            check_unchanged(change, &table, &old)?;
+            delete_record(change, &table, &old.key, &old.record)
         })
     }
 
-    /// Adds to an escrow column of the record that the cursor is on, to which others may add at the same time. Returns
-    /// what it was, with what they added.
+    /// Adds to an escrow column of the record that the cursor is on (`JetEscrowUpdate`), to which others may add at the same
+    /// time. Returns what it was, with what they added. A record whose column
+    /// [deletes it on zero](crate::engine::ColumnDefinition::delete_on_zero) goes when everybody sees that it is zero.
     ///
     /// # Errors
     /// It is no escrow column; another transaction replaced or deleted the record (`JET_errWriteConflict`).
@@ -119,7 +197,7 @@ impl<'s> Table<'s> {
         Ok(table)
     }
 
-    fn record_bytes(&self, key: &[u8]) -> JetResult<Vec<u8>> {
+    pub(super) fn record_bytes(&self, key: &[u8]) -> JetResult<Vec<u8>> {
         self.read(|table, state, reader| {
             let found = tree::find(state, table.tree, From::At(name(key)), reader)?;
             Ok(found.ok_or_else(deleted)?.data.into_owned())
@@ -152,6 +230,21 @@ impl Update<'_, '_> {
     /// No such column (`JET_errColumnNotFound`); not a value of its type (`JET_errInvalidColumnType`) or too long
     /// (`JET_errColumnTooBig`); NULL where it is not allowed (`JET_errNullInvalid`); one that nobody may set.
     pub fn set_at(&mut self, column: ColumnId, sequence: usize, value: &Value) -> JetResult<&mut Self> {
+        self.set_with(column, sequence, value, SetOptions::default())
+    }
+
+    /// Sets value `sequence` of a column as [`set_at`](Self::set_at) does, with options (the bits of `JetSetColumn`).
+    ///
+    /// # Errors
+    /// As [`set_at`](Self::set_at); another value of the column is equal, and that was not wanted
+    /// (`JET_errMultiValuedDuplicate`).
+    pub fn set_with(
+        &mut self,
+        column: ColumnId,
+        sequence: usize,
+        value: &Value,
+        options: SetOptions,
+    ) -> JetResult<&mut Self> {
         let how = self.record.layout().column(column)?;
         let kind = how.kind.unwrap_or(ColumnType::LongBinary);
         if !value.is_null() && !value.fits(kind, how.code_page) {
@@ -159,23 +252,30 @@ impl Update<'_, '_> {
             return Err(JetError::rule(JetErr::InvalidColumnType, what));
         }
         let stored = value.stored();
-        self.set_bytes(
-            column,
-            sequence,
-            Operation::Replace,
-            stored.first().map(|bytes| &**bytes),
-        )
+        let bytes = stored.first().map(|bytes| &**bytes);
+        let how = options.of_value(sequence);
+        if options.unique
+            && let Some(bytes) = bytes
+        {
+            self.check_unequal(column, sequence, bytes)?;
+        }
+        // Only an operation that is for long values alone could be left to others.
+        let _ = self.record.set(column, bytes, how)?;
+        Ok(self)
     }
 
-    /// Appends to value `sequence` of a long column (`JET_bitSetAppendLV`).
+    /// Appends to value `sequence` of a long column (`JET_bitSetAppendLV`); of one that is stored, only the chunks at its
+    /// end are written.
     ///
     /// # Errors
     /// As [`set_at`](Self::set_at).
     pub fn append_long(&mut self, column: ColumnId, sequence: usize, bytes: &[u8]) -> JetResult<&mut Self> {
-        self.set_bytes(column, sequence, Operation::Append, Some(bytes))
+        let piece = || Piece::Append(bytes.to_vec());
+        self.set_piece(column, sequence, (Operation::Append, bytes), piece)
     }
 
-    /// Overwrites bytes of value `sequence` of a long column from `offset` on (`JET_bitSetOverwriteLV`).
+    /// Overwrites bytes of value `sequence` of a long column from `offset` on (`JET_bitSetOverwriteLV`); of one that is
+    /// stored, only the chunks that these bytes touch are written. What goes beyond its end is appended.
     ///
     /// # Errors
     /// As [`set_at`](Self::set_at); `offset` is behind its end (`JET_errColumnNoChunk`).
@@ -183,18 +283,30 @@ impl Update<'_, '_> {
         &mut self,
         column: ColumnId,
         sequence: usize,
-        offset: usize,
+        offset: u32,
         bytes: &[u8],
     ) -> JetResult<&mut Self> {
-        self.set_bytes(column, sequence, Operation::Overwrite(offset), Some(bytes))
+        let place = usize::try_from(offset).unwrap_or(usize::MAX);
+        let piece = || Piece::Write(offset, bytes.to_vec());
+        self.set_piece(column, sequence, (Operation::Overwrite(place), bytes), piece)
     }
 
     /// Cuts value `sequence` of a long column, or extends it with zeros (`JET_bitSetSizeLV`).
     ///
     /// # Errors
     /// As [`set_at`](Self::set_at).
-    pub fn set_long_size(&mut self, column: ColumnId, sequence: usize, len: usize) -> JetResult<&mut Self> {
-        self.set_bytes(column, sequence, Operation::Size(len), Some(&[]))
+    pub fn set_long_size(&mut self, column: ColumnId, sequence: usize, len: u32) -> JetResult<&mut Self> {
+        let size = usize::try_from(len).unwrap_or(usize::MAX);
+        if len == 0 {
+            // A value of no bytes is in the record, and nothing in the tree.
+            let _ = self
+                .record
+                .set(column, Some(&[]), SetOptions::default().of_value(sequence))?;
+            return Ok(self);
+        }
+        self.set_piece(column, sequence, (Operation::Size(size), &[]), || {
+            Piece::Resize(len)
+        })
     }
 
     /// The value of an auto-increment column, which is known before the record is saved.
@@ -218,57 +330,88 @@ impl Update<'_, '_> {
         let Update {
             table,
             mut record,
-            replaces,
+            pieces,
+            begun_from,
         } = self;
         let live = table.live()?;
-        table.change_in_level(|change| {
-            store_long_values(change, &live, &mut record)?;
-            let bytes = record.finish()?;
-            match &replaces {
-                None => insert(change, &live, &bytes),
-                Some(old) => {
-                    check_unchanged(change, &live, &old.key, &old.record)?;
-                    replace(change, &live, &record, old, &bytes)
-                }
+        table.change_in_level(|change| match &begun_from {
+            BegunFrom::Nothing => insert(change, &live, &mut record),
+            BegunFrom::Copied(old) => {
+                check_unchanged(change, &live, old)?;
+                pieces.write(change, &live, &mut record, true)?;
+                refer(change, &live, &record, &old.record)?;
+                insert(change, &live, &mut record)
+            }
+            BegunFrom::Replaced(old) => {
+                check_unchanged(change, &live, old)?;
+                // Before they change.
+                let starts = LongValueStarts::read(change, &live, &old.record)?;
+                pieces.write(change, &live, &mut record, false)?;
+                replace(change, &live, &mut record, old, &starts)
             }
         })
     }
 
-    fn set_bytes(
+    /// Values in the long value tree are compared here, others in the record.
+    fn check_unequal(&self, column: ColumnId, sequence: usize, bytes: &[u8]) -> JetResult<()> {
+        for other in (1..=self.record.count(column)?).filter(|other| *other != sequence) {
+            let ColumnValue::LongValue(lid) = self.record.column(column, other)? else {
+                continue;
+            };
+            if self.table.long_value(lid, 0, usize::MAX)? == bytes {
+                let what = format!("value {other} of the column is the same");
+                return Err(JetError::rule(JetErr::MultiValuedDuplicate, what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets part of a long value: where it stands in the record at once, else by `piece` when the record is saved.
+    fn set_piece(
         &mut self,
         column: ColumnId,
         sequence: usize,
-        operation: Operation,
-        bytes: Option<&[u8]>,
+        (operation, bytes): (Operation, &[u8]),
+        piece: impl FnOnce() -> Piece,
     ) -> JetResult<&mut Self> {
         let how = SetColumn {
-            sequence,
             operation,
-            ..SetColumn::default()
+            ..SetOptions::default().of_value(sequence)
         };
-        if let Outcome::InLongValueTree(lid) = self.record.set(column, bytes, how)? {
-            // What stands in the tree is never changed there: others may refer to it.
-            let whole = self.table.long_value(lid, 0, usize::MAX)?;
-            let replace = SetColumn {
-                operation: Operation::Replace,
-                ..how
-            };
-            let _ = self.record.set(column, Some(&whole), replace)?;
-            let _ = self.record.set(column, bytes, how)?;
+        if let Outcome::InLongValueTree(lid) = self.record.set(column, Some(bytes), how)? {
+            let layout = self.record.layout().column(column)?;
+            self.pieces.add(self.table, layout, lid, piece())?;
         }
         Ok(self)
     }
+}
+
+/// Deletes a record, its entries in indexes, and its long values.
+///
+/// # Errors
+/// `JET_errWriteConflict`; an entry or a long value is missing.
+pub(super) fn delete_record(
+    change: &mut Change<'_>,
+    table: &LiveTable,
+    key: &[u8],
+    record: &[u8],
+) -> JetResult<()> {
+    let starts = LongValueStarts::read(change, table, record)?;
+    entries::delete(change, table, record, &starts, key)?;
+    tree::delete(change, table.tree, name(key))?;
+    let lids = long_values_of(change.database.page_size, record)?;
+    lids.into_iter().try_for_each(|lid| release(change, table, lid))
 }
 
 /// What follows from a record as it was read is wrong if it has changed since: entries of indexes, long values.
 ///
 /// # Errors
 /// `JET_errWriteConflict`: it has; `JET_errRecordDeleted`: it is gone.
-fn check_unchanged(change: &mut Change<'_>, table: &LiveTable, key: &[u8], was: &[u8]) -> JetResult<()> {
+fn check_unchanged(change: &mut Change<'_>, table: &LiveTable, old: &Old) -> JetResult<()> {
     let (database, reader) = (change.database, Arc::clone(change.transaction.state()));
     let same = database.look_in(change.state, |state| {
-        let found = tree::find(state, table.tree, From::At(name(key)), &reader)?;
-        Ok(*found.ok_or_else(deleted)?.data == *was)
+        let found = tree::find(state, table.tree, From::At(name(&old.key)), &reader)?;
+        Ok(*found.ok_or_else(deleted)?.data == old.record)
     })?;
     if same {
         return Ok(());
@@ -277,31 +420,35 @@ fn check_unchanged(change: &mut Change<'_>, table: &LiveTable, key: &[u8], was: 
     Err(JetError::rule(JetErr::WriteConflict, what))
 }
 
-fn insert(change: &mut Change<'_>, table: &LiveTable, record: &[u8]) -> JetResult<Vec<u8>> {
-    let starts = LongValueStarts::read(change, table, record)?;
-    let key = entries::primary_key(change, table, record, &starts)?;
-    tree::insert(change, table.tree, &key, record)?;
-    entries::insert(change, table, record, &starts, &key)?;
+fn insert(change: &mut Change<'_>, table: &LiveTable, update: &mut RecordUpdate) -> JetResult<Vec<u8>> {
+    store_long_values(change, table, update)?;
+    let record = update.finish()?;
+    let starts = LongValueStarts::read(change, table, &record)?;
+    let key = entries::primary_key(change, table, &record, &starts)?;
+    tree::insert(change, table.tree, &key, &record)?;
+    entries::insert(change, table, &record, &starts, &key)?;
     Ok(key)
 }
 
+/// `old_starts`: of the old record, before its long values changed.
 fn replace(
     change: &mut Change<'_>,
     table: &LiveTable,
-    update: &RecordUpdate,
+    update: &mut RecordUpdate,
     old: &Old,
-    record: &[u8],
+    old_starts: &LongValueStarts,
 ) -> JetResult<Vec<u8>> {
-    let starts = LongValueStarts::read(change, table, record)?;
-    if table.primary.is_some() && entries::primary_key(change, table, record, &starts)? != *old.key {
+    store_long_values(change, table, update)?;
+    let record = update.finish()?;
+    let starts = LongValueStarts::read(change, table, &record)?;
+    if table.primary.is_some() && entries::primary_key(change, table, &record, &starts)? != *old.key {
         let what = "the primary key of a record cannot be changed";
         return Err(JetError::rule(JetErr::RecordPrimaryChanged, what));
     }
-    let old_starts = LongValueStarts::read(change, table, &old.record)?;
-    tree::replace(change, table.tree, name(&old.key), record)?;
+    tree::replace(change, table.tree, name(&old.key), &record)?;
     let replaced = Replaced {
-        old: (&old.record, &old_starts),
-        new: (record, &starts),
+        old: (&old.record, old_starts),
+        new: (&record, &starts),
     };
     let changed: Vec<ColumnId> = update.changed().collect();
     entries::replace(change, table, &replaced, &changed, &old.key)?;
@@ -320,24 +467,29 @@ fn store_long_values(change: &mut Change<'_>, table: &LiveTable, record: &mut Re
     if separations.is_empty() {
         return Ok(());
     }
-    let tree = catalog::long_value_tree(change, table)?;
+    let values = long_values(change, table)?;
     for (id, sequence, value) in separations {
-        let lid = long_values::store(change, tree, &value)?;
+        let lid = values.store(change, &value)?;
         record.set_long_value(id, sequence, lid)?;
     }
     Ok(())
 }
 
+/// A copy of a record refers to the long values that it still shares with it.
+fn refer(change: &mut Change<'_>, table: &LiveTable, copy: &RecordUpdate, copied: &[u8]) -> JetResult<()> {
+    let shared = long_values_of(change.database.page_size, copied)?;
+    for lid in copy.long_values().into_iter().filter(|lid| shared.contains(lid)) {
+        long_values(change, table)?.refer(change, lid)?;
+    }
+    Ok(())
+}
+
 fn release(change: &mut Change<'_>, table: &LiveTable, lid: Lid) -> JetResult<()> {
-    let tree = match table.long_values {
-        Some(tree) => tree,
-        None => catalog::long_value_tree(change, table).map_err(|_| no_tree())?,
-    };
-    long_values::release(change, tree, lid)
+    long_values(change, table)?.release(change, lid)
 }
 
 /// The table's own tree is unique.
-fn name(key: &[u8]) -> BookmarkRef<'_> {
+pub(super) fn name(key: &[u8]) -> BookmarkRef<'_> {
     BookmarkRef { key, data: &[] }
 }
 

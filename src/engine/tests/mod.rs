@@ -1,5 +1,9 @@
 //! The engine as a program uses it.
 
+mod columns;
+mod cursors;
+mod faults;
+mod long_values;
 mod rows;
 
 use super::{Instance, Parameters};

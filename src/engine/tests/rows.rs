@@ -6,7 +6,7 @@ use crate::error::JetErr;
 use crate::format::{ColumnType, Text, Value};
 use crate::store::Schema;
 
-fn orders() -> TableDefinition {
+pub(super) fn orders() -> TableDefinition {
     TableDefinition::new("orders")
         .column(ColumnDefinition::new("id", ColumnType::Long).not_null())
         .column(ColumnDefinition::new("customer", ColumnType::Text).max_len(80))
@@ -15,11 +15,11 @@ fn orders() -> TableDefinition {
         .index(IndexDefinition::new("by_customer").ascending("customer"))
 }
 
-fn text(text: &str) -> Value {
+pub(super) fn text(text: &str) -> Value {
     Value::Text(Text::encode(text, 1252).unwrap())
 }
 
-fn put(table: &Table<'_>, id: i32, customer: &str, document: &[u8]) {
+pub(super) fn put(table: &Table<'_>, id: i32, customer: &str, document: &[u8]) {
     let mut update = table.insert().unwrap();
     update.set(table.column("id").unwrap(), &Value::Long(id)).unwrap();
     update
@@ -30,7 +30,7 @@ fn put(table: &Table<'_>, id: i32, customer: &str, document: &[u8]) {
     update.save().unwrap();
 }
 
-fn rows(table: &mut Table<'_>) -> Vec<(Value, Value, usize)> {
+pub(super) fn rows(table: &mut Table<'_>) -> Vec<(Value, Value, usize)> {
     let [id, customer, document] = ["id", "customer", "document"].map(|name| table.column(name).unwrap());
     let mut rows = Vec::new();
     let mut is_there = table.move_first().unwrap();
@@ -43,7 +43,7 @@ fn rows(table: &mut Table<'_>) -> Vec<(Value, Value, usize)> {
     rows
 }
 
-fn made(instance: &Instance, session: &Session) -> Database {
+pub(super) fn made(instance: &Instance, session: &Session) -> Database {
     let database = instance.create_database(PATH).unwrap();
     let transaction = session.begin().unwrap();
     drop(database.create_table(session, &orders()).unwrap());
@@ -52,7 +52,7 @@ fn made(instance: &Instance, session: &Session) -> Database {
 }
 
 /// Rows of every length, in an order that is not theirs.
-fn fill(session: &Session, table: &Table<'_>, count: i32) {
+pub(super) fn fill(session: &Session, table: &Table<'_>, count: i32) {
     for id in (0..count).map(|number| number * 7 % count) {
         let transaction = session.begin().unwrap();
         let document = vec![u8::try_from(id % 251).unwrap(); usize::try_from(id).unwrap() * 53 % 9000];

@@ -22,7 +22,8 @@ use crate::format::log_record::{
 };
 
 /// Removes a node that is deleted for everybody, and the leaf if nothing is left on it. Does nothing if the node is
-/// gone, is not deleted (any more), or has versions.
+/// gone, is not deleted (any more), or has versions. The last node of a leaf that must stay stays too: no leaf but a root
+/// is empty.
 ///
 /// # Errors
 /// The tree is damaged; the log cannot be appended to.
@@ -41,13 +42,25 @@ pub(crate) fn remove_deleted(
     let Some(place) = place else {
         return Ok(());
     };
+    let leaf = change.page(place.pgno)?.view()?;
+    if leaf.node_count() > 1 || leaf.flags().contains(PageFlags::ROOT) {
+        return remove_node(change, tree, place);
+    }
+    let planned = change.database.look_in(change.state, |state| {
+        let (way, _) = seek_with_way(state, tree, bookmark)?;
+        plan(state, tree, &way)
+    })?;
+    let Some(plan) = planned else {
+        return Ok(());
+    };
+    remove_node(change, tree, place)?;
+    remove_leaf(change, tree, &plan, place.pgno)
+}
+
+fn remove_node(change: &mut Change<'_>, tree: TreeId, place: Place) -> JetResult<()> {
     change.node(node_change(tree, place, OperationFlags::empty(), 0), |node| {
         LogRecord::Delete(NodeDeletion { node })
-    })?;
-    if change.page(place.pgno)?.node_count() > 0 {
-        return Ok(());
-    }
-    remove_leaf(change, tree, bookmark)
+    })
 }
 
 /// What a merge does to the pages above the leaf, and with which key.
@@ -59,19 +72,10 @@ struct Plan {
     separator: Vec<u8>,
 }
 
-/// Removes the empty leaf where a bookmark would be, unless it is the last one of the tree.
-fn remove_leaf(change: &mut Change<'_>, tree: TreeId, bookmark: BookmarkRef<'_>) -> JetResult<()> {
-    let planned = change.database.look_in(change.state, |state| {
-        let (way, found) = seek_with_way(state, tree, bookmark)?;
-        let leaf = page_of(state, tree, found.place.pgno)?;
-        let is_empty = leaf.node_count() == 0;
-        Ok((plan(state, tree, &way)?.filter(|_| is_empty), found.place.pgno))
-    })?;
-    let (Some(plan), leaf) = planned else {
-        return Ok(());
-    };
+/// Removes a leaf without nodes.
+fn remove_leaf(change: &mut Change<'_>, tree: TreeId, plan: &Plan, leaf: u32) -> JetResult<()> {
     drop_prefix(change, tree, leaf)?;
-    merge(change, tree, &plan, leaf)?;
+    merge(change, tree, plan, leaf)?;
     let emptied = plan
         .above
         .iter()
@@ -92,8 +96,13 @@ fn plan(state: &DatabaseState, tree: TreeId, way: &Way) -> Look<Option<Plan>> {
         let page = page_of(state, tree, place.pgno)?;
         if page.node_count() > 1 {
             let is_last = place.line + 1 == page.node_count();
+            let is_end = is_last && page.node(place.line)?.key_len() == 0;
+            if is_end && !plan.above.is_empty() {
+                // The page before would become the last one of its level, whose last pointer has no key.
+                return Ok(None);
+            }
             plan.above.push((place, MergeFlags::DELETE_NODE));
-            if !is_last || page.node(place.line)?.key_len() == 0 {
+            if !is_last || is_end {
                 return Ok(Some(plan));
             }
             plan.separator = page.node(place.line - 1)?.key();

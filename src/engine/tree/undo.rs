@@ -122,8 +122,10 @@ fn undo(change: &mut Change<'_>, of: &VersionOf) -> JetResult<()> {
     })?;
     change.state.versions.forget_newest(change.transaction.state());
     keep_after(change, of, place, &undone.operation, kept)?;
-    if undone.operation == Operation::Insert {
-        change.state.deleted.push_back(of.clone());
+    match undone.operation {
+        Operation::Insert => change.state.deleted.push_back(of.clone()),
+        Operation::Delta { .. } | Operation::Delta64 { .. } => change.state.added_to.push_back(of.clone()),
+        Operation::Replace { .. } | Operation::FlagDelete => {}
     }
     Ok(())
 }

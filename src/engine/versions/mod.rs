@@ -76,6 +76,15 @@ pub(crate) struct Seen<'n> {
     pub(crate) is_deleted: bool,
 }
 
+/// What is to be done when versions are dropped, since everybody sees what they did.
+#[derive(Debug, Default)]
+pub(crate) struct Dropped {
+    /// Nodes that are deleted for everybody, to be removed.
+    pub(crate) deleted: Vec<VersionOf>,
+    /// Nodes to whose numbers something was added.
+    pub(crate) added: Vec<VersionOf>,
+}
+
 /// The versions of one tree.
 #[derive(Debug)]
 struct TreeVersions {
@@ -235,21 +244,22 @@ impl Versions {
     }
 
     /// Drops the versions of the next transaction that everybody sees who sees what was committed up to
-    /// `oldest_snapshot`. Returns the nodes that are deleted for everybody now, to be removed; `None` if there is no
-    /// such transaction.
-    pub(crate) fn drop_seen(&mut self, oldest_snapshot: u64) -> Option<Vec<VersionOf>> {
+    /// `oldest_snapshot`; `None` if there is no such transaction.
+    pub(crate) fn drop_seen(&mut self, oldest_snapshot: u64) -> Option<Dropped> {
         let (transaction, _) = self.ended.front()?;
         if transaction.stamp().is_none_or(|stamp| stamp > oldest_snapshot) {
             return None;
         }
         let (_, versions) = self.ended.pop_front()?;
-        let mut deleted = Vec::new();
+        let mut dropped = Dropped::default();
         for of in versions {
-            if self.remove(&of) == Some(Operation::FlagDelete) {
-                deleted.push(of);
+            match self.remove(&of) {
+                Some(Operation::FlagDelete) => dropped.deleted.push(of),
+                Some(Operation::Delta { .. } | Operation::Delta64 { .. }) => dropped.added.push(of),
+                Some(Operation::Insert | Operation::Replace { .. }) | None => {}
             }
         }
-        Some(deleted)
+        Some(dropped)
     }
 
     /// How many transactions have versions that not everybody sees, or that were not dropped yet.

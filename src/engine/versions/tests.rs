@@ -150,11 +150,11 @@ fn versions_go_when_everybody_sees_them_and_deleted_nodes_are_named() {
             .is_none()
     );
     node.transactions.roll_back(&reader);
-    let deleted = node
+    let dropped = node
         .versions
         .drop_seen(node.transactions.oldest_snapshot())
         .unwrap();
-    assert_eq!(deleted.len(), 1);
+    assert_eq!((dropped.deleted.len(), dropped.added.len()), (1, 0));
     assert!(!node.versions.has_any(TREE));
     assert_eq!(node.versions.transactions(), 0);
 }

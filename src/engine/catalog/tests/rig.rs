@@ -125,7 +125,7 @@ impl Rig {
             let oldest = self.shared.transactions.oldest_snapshot();
             let mut state = self.database.write(&self.shared).unwrap();
             match state.versions.drop_seen(oldest) {
-                Some(deleted) => state.deleted.extend(deleted),
+                Some(dropped) => state.deleted.extend(dropped.deleted),
                 None => break,
             }
         }

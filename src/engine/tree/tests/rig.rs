@@ -82,6 +82,7 @@ impl Rig {
             pages: Pages::new(Arc::clone(&shared.budget)),
             versions: Versions::default(),
             deleted: Default::default(),
+            added_to: Default::default(),
             catalog: Default::default(),
             dbtime: 0,
             last_objid: 0,
@@ -173,10 +174,10 @@ impl Rig {
         let oldest = self.shared.transactions.oldest_snapshot();
         loop {
             let mut state = self.database.write_anyway();
-            let Some(deleted) = state.versions.drop_seen(oldest) else {
+            let Some(dropped) = state.versions.drop_seen(oldest) else {
                 break;
             };
-            state.deleted.extend(deleted);
+            state.deleted.extend(dropped.deleted);
         }
         let mut transaction = self.begin(9);
         loop {
