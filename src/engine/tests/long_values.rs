@@ -140,7 +140,8 @@ fn a_reader_sees_the_value_of_its_snapshot_while_another_changes_it_in_place() {
     put(&writer, 1, "a", &before);
     let mut reader = database.open_table(&two, "orders").unwrap();
     let column = document(&writer);
-    (seek(&mut writer, 1), seek(&mut reader, 1));
+    seek(&mut writer, 1);
+    seek(&mut reader, 1);
     let snapshot = two.begin().unwrap();
     assert!(read(&reader) == before);
     let mut update = writer.replace().unwrap();
@@ -261,7 +262,8 @@ fn a_value_goes_that_was_given_up_while_a_transaction_referred_to_it_that_is_rol
         update.save().unwrap();
     };
     copy(2);
-    (seek(&mut second, 1), seek(&mut third, 2));
+    seek(&mut second, 1);
+    seek(&mut third, 2);
     let in_one = one.begin().unwrap();
     copy(3);
     let (in_two, in_three) = (two.begin().unwrap(), three.begin().unwrap());
