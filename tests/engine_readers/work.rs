@@ -331,10 +331,14 @@ impl Work<'_> {
             update.append_long(id, 1, &value[len / 4 * 2..]).unwrap();
             let middle = of_len(&mut self.rng, column, 100);
             let middle = &middle[..(len / 4 * 2).min(100)];
-            update.write_long(id, 1, u32::try_from(len / 4 * 2).unwrap(), middle).unwrap();
+            update
+                .write_long(id, 1, u32::try_from(len / 4 * 2).unwrap(), middle)
+                .unwrap();
             value[len / 4 * 2..][..middle.len()].copy_from_slice(middle);
             value.truncate(len - len / 10 / 2 * 2);
-            update.set_long_size(id, 1, u32::try_from(value.len()).unwrap()).unwrap();
+            update
+                .set_long_size(id, 1, u32::try_from(value.len()).unwrap())
+                .unwrap();
             row.insert(column.name.clone(), vec![Rc::new(value)]);
         }
         update.save().unwrap();
