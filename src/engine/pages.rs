@@ -217,6 +217,8 @@ impl Pages {
         {
             add_open(&mut all, transaction);
         }
+        // Not in the order in which the pages happen to lie: what is logged of them is the same in every run.
+        all.sort_unstable_by_key(|transaction| transaction.trx());
         all
     }
 
@@ -281,16 +283,23 @@ impl Pages {
     /// Drops clean pages that were not used for long, if the instance has too many; `false` if there are none left and
     /// there are still too many.
     pub(crate) fn make_room(&mut self) -> bool {
+        self.make_room_around(0)
+    }
+
+    /// As [`make_room`](Self::make_room), but the `kept` clean pages that were used last stay: an operation needs them
+    /// together.
+    pub(crate) fn make_room_around(&mut self, kept: usize) -> bool {
         while self.budget.is_exceeded() {
-            if !self.drop_some() {
+            if !self.drop_some(kept) {
                 return false;
             }
         }
         true
     }
 
-    /// Drops an eighth of the clean pages, those whose last use but one is longest ago.
-    fn drop_some(&mut self) -> bool {
+    /// Drops an eighth of the clean pages, those whose last use but one is longest ago, but none of the `kept` that were
+    /// used last.
+    fn drop_some(&mut self, kept: usize) -> bool {
         let is_kept = |frame: &Frame| {
             frame.page.uncommitted_free() > 0 && frame.kept_for.iter().any(|one| one.is_open())
         };
@@ -308,8 +317,12 @@ impl Pages {
                 )
             })
             .collect();
-        if candidates.is_empty() {
+        if candidates.len() <= kept {
             return false;
+        }
+        if kept > 0 {
+            candidates.select_nth_unstable_by_key(kept, |(_, last, _)| std::cmp::Reverse(*last));
+            candidates.drain(..kept);
         }
         let count = candidates.len().div_ceil(8);
         candidates.select_nth_unstable(count - 1);

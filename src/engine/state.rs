@@ -32,6 +32,9 @@ pub(crate) struct AttachedDatabase {
 /// Dbtimes from here on are marks, not times (log-and-recovery.md section 0).
 const DBTIME_MARKS: u64 = 0xFFFF_FFFF_FFFF_FFFB;
 
+/// Pages that an operation needs together, often: the way from a root to a leaf and its neighbour.
+const KEPT: usize = 8;
+
 /// What changes while a database is attached.
 #[derive(Debug)]
 pub(crate) struct DatabaseState {
@@ -145,6 +148,8 @@ impl AttachedDatabase {
     /// # Errors
     /// Those of `look`; a page cannot be read.
     pub(crate) fn read<T>(&self, mut look: impl FnMut(&DatabaseState) -> Look<T>) -> JetResult<T> {
+        // It may need more pages at once than there should be in memory: with each one that was missing, more stay.
+        let mut kept = KEPT;
         loop {
             let state = self.state.read();
             self.check_open()?;
@@ -155,7 +160,8 @@ impl AttachedDatabase {
             };
             let drops = state.pages.drops();
             drop(state);
-            self.fetch(missing, drops)?;
+            self.fetch(missing, drops, kept)?;
+            kept += 1;
         }
     }
 
@@ -243,13 +249,13 @@ impl AttachedDatabase {
             .at_offset(self.page_size.offset_of(pgno))
     }
 
-    fn fetch(&self, pgno: u32, mut drops: u64) -> JetResult<()> {
+    fn fetch(&self, pgno: u32, mut drops: u64, kept: usize) -> JetResult<()> {
         loop {
             let page = self.read_page(pgno)?;
             let mut state = self.state.write();
             state.note_dbtime(&page);
             if state.pages.put_read(page, drops) {
-                state.pages.make_room();
+                state.pages.make_room_around(kept);
                 return Ok(());
             }
             drops = state.pages.drops();

@@ -95,6 +95,33 @@ impl MemoryFileSystem {
         self.0.space.capacity.store(bytes, Ordering::Relaxed);
     }
 
+    /// Another file system with the same names and bytes, which nobody has open. Files keep their identities.
+    pub fn fork(&self) -> Self {
+        let space = Arc::new(Space {
+            capacity: AtomicU64::new(self.0.space.capacity.load(Ordering::Relaxed)),
+            used: AtomicU64::new(0),
+        });
+        let names = self.0.names.read();
+        let mut inodes = BTreeMap::new();
+        let forked = names.iter().map(|(path, node)| {
+            let node = match node {
+                Node::File(inode) => {
+                    let copy = inodes.entry(inode.number).or_insert_with(|| inode.fork(&space));
+                    Node::File(Arc::clone(copy))
+                }
+                other => other.clone(),
+            };
+            (path.clone(), node)
+        });
+        let forked: BTreeMap<PathBuf, Node> = forked.collect();
+        MemoryFileSystem(Arc::new(Shared {
+            clock: Arc::clone(&self.0.clock),
+            names: RwLock::new(forked),
+            next_number: AtomicU64::new(self.0.next_number.load(Ordering::Relaxed)),
+            space,
+        }))
+    }
+
     /// The bytes of a file.
     pub fn read_file(&self, path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
         Ok(self.0.inode(path.as_ref())?.content.read().bytes.clone())
@@ -323,6 +350,22 @@ impl FileSystem for MemoryFileSystem {
 }
 
 impl Inode {
+    fn fork(&self, space: &Arc<Space>) -> Arc<Inode> {
+        let content = self.content.read();
+        space
+            .used
+            .fetch_add(content.bytes.len() as u64, Ordering::Relaxed);
+        Arc::new(Inode {
+            number: self.number,
+            content: RwLock::new(Content {
+                bytes: content.bytes.clone(),
+                modified: content.modified,
+            }),
+            locks: Mutex::default(),
+            space: Arc::clone(space),
+        })
+    }
+
     fn stat(&self) -> FileStat {
         let content = self.content.read();
         FileStat {
@@ -513,6 +556,20 @@ mod tests {
         assert_eq!(full.kind(), io::ErrorKind::StorageFull);
         file.set_len(2).unwrap();
         assert_eq!(fs.read_file("/d/a").unwrap(), b"HE");
+    }
+
+    #[test]
+    fn a_fork_goes_its_own_way() {
+        let fs = file_system();
+        let open = fs.open(Path::new("/d/a"), OpenMode::ReadWrite).unwrap();
+        assert!(open.try_lock(LockKind::Exclusive).unwrap());
+        let fork = fs.fork();
+        let copy = fork.open(Path::new("/d/a"), OpenMode::ReadWrite).unwrap();
+        assert!(copy.try_lock(LockKind::Exclusive).unwrap());
+        assert_eq!(copy.stat().unwrap(), open.stat().unwrap());
+        copy.write_all_at(b"J", 0).unwrap();
+        assert_eq!(fs.read_file("/d/a").unwrap(), b"hello");
+        assert_eq!(fork.read_file("/d/a").unwrap(), b"Jello");
     }
 
     #[test]

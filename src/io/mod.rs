@@ -10,7 +10,7 @@ mod random;
 mod real;
 mod settable_clock;
 
-pub use fault::{CutKind, CutReport, FaultFileSystem, Operation, Which, count_up};
+pub use fault::{CutKind, CutReport, FaultFileSystem, Moment, Operation, Which, count_up};
 pub use lock_holder::{LockHolder, lock_holder};
 pub use memory::MemoryFileSystem;
 pub use random::Seeded;

@@ -2,12 +2,15 @@
 
 use super::Table;
 use crate::engine::bookmark::BookmarkRef;
-use crate::engine::catalog::LiveTable;
+use crate::engine::catalog::{self, LiveTable};
 use crate::engine::long_values::LongValues;
 use crate::engine::record::{ColumnValue, RecordUpdate, long_values_of};
 use crate::engine::tree::{self, From};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{ColumnId, ColumnType, Lid, Value};
+
+/// Bytes of a long value that are read at once: all pages of one look must be in memory together.
+const PIECE: usize = 64 << 10;
 
 /// A record as it was when it was read. Long values in the long value tree are read when they are asked for: outside of a
 /// transaction others may have changed or deleted them meanwhile.
@@ -80,7 +83,22 @@ impl<'s> Table<'s> {
 
     /// Bytes of a long value from `offset` on; less than `len` only at its end.
     pub(super) fn long_value(&self, lid: Lid, offset: u32, len: usize) -> JetResult<Vec<u8>> {
-        self.read(|table, state, reader| self.long_values(table)?.read(state, lid, (offset, len), reader))
+        let size = self.database.page_size;
+        self.session.as_reader(|reader| {
+            let mut bytes = Vec::new();
+            loop {
+                let at = offset.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
+                let wanted = PIECE.min(len - bytes.len());
+                let piece = self.database.read(|state| {
+                    let table = catalog::table_of(state, size, self.objid, reader)?;
+                    self.long_values(&table)?.read(state, lid, (at, wanted), reader)
+                })?;
+                bytes.extend_from_slice(&piece);
+                if piece.len() < wanted || bytes.len() >= len {
+                    return Ok(bytes);
+                }
+            }
+        })
     }
 
     pub(super) fn long_value_size(&self, lid: Lid) -> JetResult<u32> {

@@ -1,11 +1,12 @@
 //! Deleted nodes go for good, and leaves on which nothing is left (log-and-recovery.md sections 4.6 and 8.3).
 //!
 //! ```text
-//! Delete … Delete · SetExternalHeader (no prefix) · Merge2 … Merge2 · the pages are given back
+//! Delete … Delete · Merge2 … Merge2 · the pages are given back
 //! ```
 //!
 //! The pages above a leaf that goes lose their pointer to it, and go too if that was their only one. A tree keeps its
-//! last leaf.
+//! last leaf. The last node of a leaf goes with it, in one macro: a crash never leaves a leaf without nodes. Where the
+//! leaf must stay, so does the deleted node.
 
 use super::descend::{Place, Way, node, page_of, seek, seek_with_way};
 use super::insert::{node_change, to_u16};
@@ -18,7 +19,7 @@ use crate::error::JetResult;
 use crate::format::PageFlags;
 use crate::format::log_record::{
     DBTIME_NIL, ImageFlags, LogRecord, Merge, MergeFlags, MergeType, NodeDeletion, OperationFlags,
-    PageOperation, SetExternalHeader,
+    PageOperation,
 };
 
 /// Removes a node that is deleted for everybody, and the leaf if nothing is left on it. Does nothing if the node is
@@ -42,22 +43,10 @@ pub(crate) fn remove_deleted(
     let Some(place) = place else {
         return Ok(());
     };
-    let leaf = change.page(place.pgno)?.view()?;
-    if leaf.node_count() > 1 || leaf.flags().contains(PageFlags::ROOT) {
-        return remove_node(change, tree, place);
+    let leaf = change.page(place.pgno)?;
+    if leaf.node_count() == 1 && !leaf.header()?.flags.contains(PageFlags::ROOT) {
+        return remove_leaf(change, tree, bookmark);
     }
-    let planned = change.database.look_in(change.state, |state| {
-        let (way, _) = seek_with_way(state, tree, bookmark)?;
-        plan(state, tree, &way)
-    })?;
-    let Some(plan) = planned else {
-        return Ok(());
-    };
-    remove_node(change, tree, place)?;
-    remove_leaf(change, tree, &plan, place.pgno)
-}
-
-fn remove_node(change: &mut Change<'_>, tree: TreeId, place: Place) -> JetResult<()> {
     change.node(node_change(tree, place, OperationFlags::empty(), 0), |node| {
         LogRecord::Delete(NodeDeletion { node })
     })
@@ -72,10 +61,16 @@ struct Plan {
     separator: Vec<u8>,
 }
 
-/// Removes a leaf without nodes.
-fn remove_leaf(change: &mut Change<'_>, tree: TreeId, plan: &Plan, leaf: u32) -> JetResult<()> {
-    drop_prefix(change, tree, leaf)?;
-    merge(change, tree, plan, leaf)?;
+/// Removes the leaf whose only node has this bookmark, unless it is the last leaf of the tree.
+fn remove_leaf(change: &mut Change<'_>, tree: TreeId, bookmark: BookmarkRef<'_>) -> JetResult<()> {
+    let planned = change.database.look_in(change.state, |state| {
+        let (way, found) = seek_with_way(state, tree, bookmark)?;
+        Ok((plan(state, tree, &way)?, found.place.pgno))
+    })?;
+    let (Some(plan), leaf) = planned else {
+        return Ok(());
+    };
+    merge(change, tree, &plan, leaf)?;
     let emptied = plan
         .above
         .iter()
@@ -136,16 +131,6 @@ fn change_keys(
         }
     }
     Ok(None)
-}
-
-fn drop_prefix(change: &mut Change<'_>, tree: TreeId, pgno: u32) -> JetResult<()> {
-    if change.page(pgno)?.external_header()?.is_empty() {
-        return Ok(());
-    }
-    let place = Place { pgno, line: 0 };
-    change.node(node_change(tree, place, OperationFlags::empty(), 0), |node| {
-        LogRecord::SetExternalHeader(SetExternalHeader { node, data: &[] })
-    })
 }
 
 fn merge(change: &mut Change<'_>, tree: TreeId, plan: &Plan, leaf: u32) -> JetResult<()> {

@@ -2,7 +2,7 @@
 //! there before, in the order in which they were made. The file system below always holds the newest state.
 
 use super::HIDDEN;
-use crate::io::{File, FileSystem, Seeded};
+use crate::io::{File, FileKind, FileSystem, OpenMode, Seeded};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
@@ -59,7 +59,7 @@ pub(super) struct Journal {
     hidden: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Change {
     Bytes {
         file: Identity,
@@ -82,7 +82,7 @@ enum Change {
     },
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum NameChange {
     Created(PathBuf),
     Removed {
@@ -232,6 +232,18 @@ impl Journal {
 
 /// Taking back.
 impl Journal {
+    /// The same changes of a copy of the file system, whose files have the same identities.
+    pub(super) fn of_copy(&self, copy: &dyn FileSystem) -> io::Result<Journal> {
+        let mut files = BTreeMap::new();
+        open_below(copy, Path::new("/"), &mut files)?;
+        Ok(Journal {
+            changes: self.changes.clone(),
+            files,
+            distrusted: BTreeSet::new(),
+            hidden: self.hidden,
+        })
+    }
+
     /// Takes back every change, then makes those again that follow from the seed.
     pub(super) fn cut_power(self, inner: &dyn FileSystem, seed: u64) -> io::Result<CutReport> {
         let mut random = Seeded::new(seed);
@@ -355,6 +367,24 @@ impl Change {
             }
         }
     }
+}
+
+/// Opens every file in a directory and below.
+fn open_below(
+    fs: &dyn FileSystem,
+    directory: &Path,
+    files: &mut BTreeMap<Identity, Arc<dyn File>>,
+) -> io::Result<()> {
+    for entry in fs.list(directory)? {
+        let path = directory.join(entry.name);
+        let stat = fs.stat(&path)?;
+        if stat.kind == FileKind::Directory {
+            open_below(fs, &path, files)?;
+        } else {
+            files.insert(stat.identity, fs.open(&path, OpenMode::ReadWrite)?);
+        }
+    }
+    Ok(())
 }
 
 /// The pieces of a write that lie in different sectors of the file, each with its offset in the file.

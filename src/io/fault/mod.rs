@@ -46,14 +46,17 @@
 
 mod file;
 mod journal;
+mod moment;
 #[cfg(test)]
 mod tests;
 
 pub use journal::{CutKind, CutReport};
+pub use moment::Moment;
 
 use super::{DirEntry, File, FileStat, FileSystem, MemoryFileSystem, OpenMode};
 use file::FaultFile;
 use journal::Journal;
+use moment::Watcher;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::io;
@@ -149,6 +152,7 @@ pub struct FaultFileSystem(Arc<Machine>);
 struct Machine {
     inner: Arc<dyn FileSystem>,
     state: Mutex<State>,
+    watcher: Watcher,
 }
 
 #[derive(Debug, Default)]
@@ -191,6 +195,7 @@ impl FaultFileSystem {
         FaultFileSystem(Arc::new(Machine {
             inner,
             state: Mutex::default(),
+            watcher: Watcher::default(),
         }))
     }
 
@@ -219,6 +224,13 @@ impl FaultFileSystem {
     /// The power goes in the k-th operation from now of those that `which` counts.
     pub fn cut_power_at(&self, k: u64, which: Which, seed: u64) {
         self.arm(k, which, Fault::CutPower { seed });
+    }
+
+    /// Shows the disk at every operation that changes it or makes changes durable, until another watcher comes: before
+    /// anybody is told that the operation was done. One run shows all its moments so, where
+    /// [`cut_power_at`](Self::cut_power_at) needs a run for each. `see` must not use this file system.
+    pub fn watch(&self, see: impl FnMut(&Moment<'_>) + Send + 'static) {
+        self.0.watcher.set(see);
     }
 
     fn arm(&self, k: u64, which: Which, fault: Fault) {
@@ -291,7 +303,15 @@ impl Machine {
     ) -> io::Result<T> {
         let mut state = self.state.lock();
         match state.count(operation)? {
-            None => perform(&mut state, &*self.inner),
+            None if matches!(operation, Operation::Sync | Operation::SyncDir) => {
+                self.watcher.show(operation, &state.journal);
+                perform(&mut state, &*self.inner)
+            }
+            None => {
+                let done = perform(&mut state, &*self.inner);
+                self.watcher.show(operation, &state.journal);
+                done
+            }
             Some(Fault::Fail { kind, .. }) => {
                 instead(&mut state);
                 Err(kind.into())

@@ -284,3 +284,35 @@ fn it_works_on_real_files_too() {
         assert!(cut.kind != CutKind::Lost || bytes == OLD, "{cut}");
     }
 }
+
+#[test]
+fn a_run_that_is_watched_shows_what_a_power_cut_would_leave_at_each_moment() {
+    let memory = MemoryFileSystem::default();
+    let fs = FaultFileSystem::new(Arc::new(memory.clone()));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let see = Arc::clone(&seen);
+    fs.watch(move |moment| {
+        let lengths = (0..40).map(|seed| {
+            let copy = memory.fork();
+            moment.cut_power_in(&copy, seed).unwrap();
+            copy.read_file("/a").ok().map(|bytes| bytes.len())
+        });
+        let lengths: std::collections::BTreeSet<_> = lengths.collect();
+        see.lock().push((moment.operation, lengths));
+    });
+    let file = fs.open(Path::new("/a"), OpenMode::CreateNew).unwrap();
+    fs.sync_dir(Path::new("/")).unwrap();
+    file.write_all_at(&[1; 512], 0).unwrap();
+    file.sync().unwrap();
+    file.write_all_at(&[2; 512], 512).unwrap();
+    let seen = seen.lock();
+    let expected = [
+        (Operation::CreateNew, vec![None, Some(0)]),
+        (Operation::SyncDir, vec![None, Some(0)]),
+        (Operation::Write, vec![Some(0), Some(512)]),
+        (Operation::Sync, vec![Some(0), Some(512)]),
+        (Operation::Write, vec![Some(512), Some(1024)]),
+    ];
+    let expected = expected.map(|(operation, lengths)| (operation, lengths.into_iter().collect()));
+    assert_eq!(*seen, expected);
+}
