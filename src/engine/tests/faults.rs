@@ -108,7 +108,8 @@ fn an_instance_that_ends_dirty_rolls_open_transactions_back_at_its_next_start() 
     put(&table, 1, "a", b"");
     let transaction = session.begin().unwrap();
     put(&table, 2, "b", b"");
-    instance.term(Term::Dirty).unwrap();
+    let ended = instance.term(Term::Dirty).unwrap_err();
+    assert_eq!(ended.code(), JetErr::DirtyShutdown);
     assert!(transaction.commit().is_err());
     let instance = start(&fs, 4096);
     let session = instance.session().unwrap();

@@ -4,7 +4,7 @@ use super::made::{checkpoint, database, header, instance, log, log_header, write
 use super::*;
 use crate::backup::{FileRole, LogRange};
 use crate::error::JetErr;
-use crate::format::PageSize;
+use crate::format::{PageBuffer, PageSize};
 use crate::io::{FileSystem, OpenMode, RealFileSystem};
 use crate::recovery::in_place::{BatchJournal, StampedPage};
 use crate::source::at_rest::IgnoredReason;
@@ -62,9 +62,10 @@ fn an_interrupted_recovery_is_warned_of() {
     let file = fs.open(&path, OpenMode::ReadWrite).unwrap();
     let header = read_database_header_page(&*file).unwrap();
     let journal = BatchJournal::create(&fs, &path, PageSize::Kib4).unwrap();
+    let page = PageBuffer::blank(PageSize::Kib4, 1).into_verified();
     let page = StampedPage {
         pgno: 1,
-        bytes: &[7; 4096],
+        bytes: page.bytes(),
     };
     journal.write(&*file, &header, 1, &[page]).unwrap();
     file.write_all_at(&[1; 512], PageSize::Kib4.offset_of(1)).unwrap();
