@@ -3,7 +3,13 @@
 use super::events::{Event, EventSink};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::PageSize;
+use crate::store::log_writer::LogDigits;
 use std::path::{Path, PathBuf};
+
+/// `JET_bitESE98FileNames`: logs end with `.log`, the checkpoint with `.chk`.
+const ESE_98_FILE_NAMES: u32 = 1;
+/// `JET_bitEightDotThreeSoftCompat`: five digits in the names of logs as long as they are enough.
+const EIGHT_DOT_THREE: u32 = 2;
 
 /// The parameters of an instance. What is not set has the default that its setter tells.
 ///
@@ -33,6 +39,7 @@ pub struct Parameters {
     pub(crate) checkpoint_depth_max: u64,
     pub(crate) db_extension_size: u32,
     pub(crate) max_sessions: u16,
+    pub(crate) legacy_file_names: u32,
     pub(crate) lazy_commit: bool,
     pub(crate) ignore_missing: bool,
     pub(crate) background: bool,
@@ -57,6 +64,7 @@ impl Parameters {
             checkpoint_depth_max: 20 << 20,
             db_extension_size: 256,
             max_sessions: 256,
+            legacy_file_names: ESE_98_FILE_NAMES,
             lazy_commit: false,
             ignore_missing: false,
             background: true,
@@ -153,6 +161,15 @@ impl Parameters {
         self
     }
 
+    /// `JET_paramLegacyFileNames`: 1 (default): the names of logs have eight digits, as the public engine and Exchange have
+    /// them; 3: five, `edb00001.log`, as Windows has them. An instance that has logs goes on with their names. An engine
+    /// opens only logs whose names have the digits of its own parameter.
+    #[must_use]
+    pub fn legacy_file_names(mut self, bits: u32) -> Self {
+        self.legacy_file_names = bits;
+        self
+    }
+
     /// `JET_paramMaxSessions`: how many sessions there may be at once; 256 by default, 1 to 32000.
     #[must_use]
     pub fn max_sessions(mut self, count: u16) -> Self {
@@ -228,6 +245,11 @@ impl Parameters {
             "1 to 65536 pages",
         )?;
         require(
+            [ESE_98_FILE_NAMES, ESE_98_FILE_NAMES | EIGHT_DOT_THREE].contains(&self.legacy_file_names),
+            "JET_paramLegacyFileNames",
+            "1 or 3",
+        )?;
+        require(
             (1..=32000).contains(&self.max_sessions),
             "JET_paramMaxSessions",
             "1 to 32000",
@@ -247,6 +269,14 @@ impl Parameters {
         match PageSize::from_stored(self.database_page_size) {
             Ok(size) if size != PageSize::Kib2 && self.database_page_size != 0 => Ok(size),
             _ => Err(wrong("JET_paramDatabasePageSize", allowed)),
+        }
+    }
+
+    /// How generations are written in the names of new logs.
+    pub(crate) fn log_digits(&self) -> LogDigits {
+        match self.legacy_file_names & EIGHT_DOT_THREE {
+            0 => LogDigits::Eight,
+            _ => LogDigits::FiveOrEight,
         }
     }
 
@@ -298,6 +328,7 @@ mod tests {
             (new().checkpoint_depth_max(0), "JET_paramCheckpointDepthMax"),
             (new().db_extension_size(0), "JET_paramDbExtensionSize"),
             (new().max_sessions(0), "JET_paramMaxSessions"),
+            (new().legacy_file_names(0), "JET_paramLegacyFileNames"),
             (new().temp_path(""), "JET_paramTempPath"),
         ];
         for (parameters, name) in cases {

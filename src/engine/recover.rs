@@ -57,6 +57,7 @@ fn options(start: &Start) -> Options {
         time: Some(start.now()),
         ignore_missing: start.parameters.ignore_missing,
         read_ahead: start.parameters.background,
+        log_digits: start.parameters.log_digits(),
         ..Options::new(spill)
     }
 }

@@ -24,7 +24,7 @@ use crate::io::{Clock, File, FileSystem, LockKind, OpenMode};
 use crate::recovery::{InstanceFiles, Places};
 use crate::store::log_reader::LogFile;
 use crate::store::log_stream::{LogStream, LogStreamOptions};
-use crate::store::log_writer::{LogDigits, LogNaming};
+use crate::store::log_writer::LogNaming;
 use crate::store::{lock_file, read_checkpoint, write_checkpoint_to};
 use parking_lot::Mutex;
 use std::io;
@@ -192,12 +192,11 @@ impl Start {
         header.checkpoint = position;
         header.stored_page_size = u16::try_from(self.page_size.bytes()).unwrap_or(0);
         header.flags.set(LogFlags::CIRCULAR, self.parameters.circular_log);
-        let digits = LogDigits::FiveOrEight;
         let naming = LogNaming::new(
             &self.parameters.log_file_path,
             &self.parameters.base_name,
             "log",
-            digits,
+            self.parameters.log_digits(),
         );
         let attachments = self.attachments(position);
         let options = self.options(naming.clone(), Arc::clone(&attachments));
@@ -225,7 +224,7 @@ impl Start {
             return Err(self.other_page_size(found).in_file(last.path()));
         }
         let paths = files.logs.values().map(|log| log.path.as_path());
-        let Some(naming) = LogNaming::of(paths) else {
+        let Some(naming) = LogNaming::of(paths, self.parameters.log_digits()) else {
             let what = "has no name of a log";
             return Err(JetError::rule(JetErr::InvalidPath, what).in_file(last.path()));
         };

@@ -236,7 +236,7 @@ impl Ending<'_> {
             return Err(JetError::rule(JetErr::MissingLogFile, what));
         };
         let paths = self.start.logs.iter().map(|log| log.path.as_path());
-        let Some(naming) = LogNaming::of(paths) else {
+        let Some(naming) = LogNaming::of(paths, self.options.log_digits) else {
             let what = "has no name of a log";
             return Err(JetError::rule(JetErr::InvalidPath, what).in_file(last.path()));
         };

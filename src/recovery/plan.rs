@@ -12,6 +12,7 @@ use crate::format::{DatabaseHeader, LogHeader, LogTime, Signature};
 use crate::io::FileSystem;
 use crate::store::SpillDirectory;
 use crate::store::log_reader::{LogFile, LogPlace, LogReader};
+use crate::store::log_writer::{LogDigits, LogNaming};
 use std::path::PathBuf;
 
 /// Records between two reports of progress.
@@ -45,6 +46,8 @@ pub struct Options {
     pub until_generation: Option<u32>,
     /// Where a new generation is made for what is undone; `None`: after the last record, in the same log.
     pub new_generation_in: Option<PathBuf>,
+    /// How a new generation is written in names where no log that is there tells it.
+    pub log_digits: LogDigits,
 }
 
 impl Options {
@@ -64,6 +67,7 @@ impl Options {
             ignore_missing: false,
             until_generation: None,
             new_generation_in: None,
+            log_digits: LogDigits::FiveOrEight,
         }
     }
 }
@@ -101,7 +105,16 @@ impl<'f> Plan<'f> {
     /// # Errors
     /// A log that must be there is missing, or a header cannot be read; without logs, a dirty database
     /// (`JET_errDatabaseDirtyShutdown`).
-    pub fn new(fs: &'f dyn FileSystem, files: &'f InstanceFiles, options: Options) -> JetResult<Plan<'f>> {
+    pub fn new(
+        fs: &'f dyn FileSystem,
+        files: &'f InstanceFiles,
+        mut options: Options,
+    ) -> JetResult<Plan<'f>> {
+        // All logs tell, not only those that are replayed.
+        let paths = files.logs.values().map(|log| log.path.as_path());
+        if let Some(naming) = LogNaming::of(paths, options.log_digits) {
+            options.log_digits = naming.digits();
+        }
         let databases = start::database_headers(fs, files);
         let start = start::find(fs, files, &databases, &options)?;
         if start.is_none() && !options.best_effort {

@@ -193,7 +193,7 @@ fn circular_logging_deletes_only_logs_before_the_checkpoint() {
         assert!(
             archived
                 .iter()
-                .all(|name| u32::from_str_radix(name.get(3..8).unwrap(), 16).unwrap() >= oldest)
+                .all(|name| u32::from_str_radix(name.get(3..11).unwrap(), 16).unwrap() >= oldest)
         );
         longest = longest.max(archived.len());
     }

@@ -15,7 +15,7 @@ use crate::io::{FileSystem, MemoryFileSystem, OpenMode, RealClock};
 use crate::store::bulk_load::{self, BulkLoad, BulkLoadOptions, Cell};
 use crate::store::log_reader::tests::version_7::seal;
 use crate::store::log_reader::{LogFile, RecordCursor};
-use crate::store::log_writer::{LogAppender, LogNaming};
+use crate::store::log_writer::{LogAppender, LogDigits, LogNaming};
 use crate::store::{
     Database, FoundPage, Schema, SpillDirectory, read_database_header, write_database_header,
 };
@@ -172,7 +172,12 @@ fn empty_log(fs: &MemoryFileSystem, param: &DbmsParam, log: Signature) -> LogApp
     fs.write_file(LOG, &bytes).unwrap();
     let file = fs.open(Path::new(LOG), OpenMode::ReadOnly).unwrap();
     let log = LogFile::load(file.as_ref(), Path::new(LOG)).unwrap();
-    LogAppender::after(&log, LogNaming::of([Path::new(LOG)]).unwrap(), time()).unwrap()
+    LogAppender::after(
+        &log,
+        LogNaming::of([Path::new(LOG)], LogDigits::Eight).unwrap(),
+        time(),
+    )
+    .unwrap()
 }
 
 /// Two databases; one session committed a row in both, another one did not.

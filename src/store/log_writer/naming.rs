@@ -35,17 +35,18 @@ impl LogNaming {
     /// The names of the sequence that these logs belong to; `None` if none of them has a log's name.
     ///
     /// Directory, base and extension are those of the last log. A name of eight digits where five would do tells that
-    /// all have eight.
-    pub fn of<'p>(logs: impl IntoIterator<Item = &'p Path>) -> Option<Self> {
+    /// all have eight; where no name tells it, they have `digits`.
+    pub fn of<'p>(logs: impl IntoIterator<Item = &'p Path>, mut digits: LogDigits) -> Option<Self> {
         let mut naming: Option<LogNaming> = None;
-        let mut digits = LogDigits::FiveOrEight;
         for path in logs {
             let Some((base, number, extension)) = path.file_name().and_then(parts) else {
                 continue;
             };
             let small = u32::from_str_radix(number, 16).is_ok_and(|generation| generation <= MOST_OF_FIVE);
-            if number.len() == 8 && small {
-                digits = LogDigits::Eight;
+            match number.len() {
+                8 if small => digits = LogDigits::Eight,
+                5 => digits = LogDigits::FiveOrEight,
+                _ => {}
             }
             naming = Some(LogNaming::new(path.parent()?, base, extension, digits));
         }
@@ -59,6 +60,11 @@ impl LogNaming {
             directory: directory.to_path_buf(),
             ..self
         }
+    }
+
+    /// How generations are written.
+    pub fn digits(&self) -> LogDigits {
+        self.digits
     }
 
     /// The directory of the logs.
@@ -122,7 +128,7 @@ mod tests {
 
     fn of(names: &[&str]) -> LogNaming {
         let paths: Vec<PathBuf> = names.iter().map(|name| Path::new("/d").join(name)).collect();
-        LogNaming::of(paths.iter().map(PathBuf::as_path)).unwrap()
+        LogNaming::of(paths.iter().map(PathBuf::as_path), LogDigits::FiveOrEight).unwrap()
     }
 
     #[test]
@@ -145,10 +151,24 @@ mod tests {
     }
 
     #[test]
+    fn where_no_name_tells_the_digits_are_those_that_were_asked_for() {
+        for (digits, name) in [
+            (LogDigits::Eight, "edb00000001.log"),
+            (LogDigits::FiveOrEight, "edb00001.log"),
+        ] {
+            let naming = LogNaming::of([Path::new("/d/edb.log")], digits).unwrap();
+            assert_eq!(naming.archived(1), Path::new("/d").join(name));
+        }
+    }
+
+    #[test]
     fn the_current_log_is_known_by_its_name() {
         let naming = of(&["edb00001.log"]);
         assert!(naming.is_current(Path::new("/elsewhere/EDB.LOG")));
         assert!(!naming.is_current(Path::new("/d/edb00001.log")));
-        assert_eq!(LogNaming::of([Path::new("/d/edbtmp.log")]), None);
+        assert_eq!(
+            LogNaming::of([Path::new("/d/edbtmp.log")], LogDigits::FiveOrEight),
+            None
+        );
     }
 }
