@@ -75,6 +75,8 @@ impl RecordUpdate {
         };
         let index = sequence.checked_sub(1).filter(|&index| index < part.values.len());
         let index = index.unwrap_or(part.values.len());
+        // NULL in a small page does not say it.
+        part.info.set(TagInfo::LONG_VALUE, is_long(column));
         if index == 0 {
             // Only the first value can be compressed, and no new one is.
             part.info -= TagInfo::COMPRESSED | TagInfo::ENCRYPTED;
@@ -215,19 +217,20 @@ fn comparable(column: &RecordColumn, value: &[u8], unique: Unique) -> JetResult<
 }
 
 fn empty_part(column: &RecordColumn) -> TaggedPart<'static> {
-    let is_long = column.kind.is_some_and(ColumnType::is_long);
+    let mut info = TagInfo::empty();
+    info.set(TagInfo::LONG_VALUE, is_long(column));
     TaggedPart {
         id: column.id,
         derived: column.derived,
-        info: if is_long {
-            TagInfo::LONG_VALUE
-        } else {
-            TagInfo::empty()
-        },
+        info,
         values: Vec::new(),
     }
 }
 
+fn is_long(column: &RecordColumn) -> bool {
+    column.kind.is_some_and(ColumnType::is_long)
+}
+
 fn has_short_form(column: &RecordColumn) -> bool {
-    !column.kind.is_some_and(ColumnType::is_long)
+    !is_long(column)
 }

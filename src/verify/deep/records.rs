@@ -2,7 +2,7 @@
 //! refer to.
 
 use crate::format::{
-    ColumnId, ColumnType, FormatError, Instance, Lid, Record, Storage, Structure, decompress,
+    ColumnId, ColumnType, FormatError, Instance, Lid, Record, Storage, Structure, TagInfo, decompress,
 };
 use crate::store::RecordColumn;
 
@@ -12,6 +12,7 @@ const INTRINSIC_MAX: usize = u16::MAX as usize;
 /// Checks that every column of the table can be read from the record.
 pub(super) fn check_columns(record: &Record<'_>, columns: &[RecordColumn]) -> Result<(), FormatError> {
     check_tagged_order(record)?;
+    check_tagged_marks(record, columns)?;
     for column in columns {
         let of_column = |error: FormatError| in_column(column, &error);
         for instance in column.instances(record).map_err(of_column)? {
@@ -37,6 +38,25 @@ fn check_tagged_order(record: &Record<'_>) -> Result<(), FormatError> {
             return Err(FormatError::other(Structure::Record, 0, what));
         }
         before = Some(place);
+    }
+    Ok(())
+}
+
+/// A value is marked as long exactly where its column is LongText or LongBinary (section 7.4); the genuine engine calls
+/// another record corrupted.
+fn check_tagged_marks(record: &Record<'_>, columns: &[RecordColumn]) -> Result<(), FormatError> {
+    for stored in record.tagged_columns()? {
+        let (id, derived, value) = stored?;
+        let known = columns
+            .iter()
+            .find(|column| column.id == id && column.derived == derived);
+        let Some(kind) = known.and_then(|column| column.kind) else {
+            continue;
+        };
+        if value.len()? > 0 && value.info.contains(TagInfo::LONG_VALUE) != kind.is_long() {
+            let what = format!("the mark of a long value does not fit column {id}");
+            return Err(FormatError::other(Structure::Record, 0, what));
+        }
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::super::*;
 use super::{Columns, hex};
 use crate::error::JetErr;
-use crate::format::{ColumnFlags, ColumnId, ColumnType, Lid, PageSize};
+use crate::format::{ColumnFlags, ColumnId, ColumnType, Lid, PageSize, Record, TagInfo};
 use std::borrow::Cow;
 
 const NONE: ColumnFlags = ColumnFlags::empty();
@@ -402,6 +402,30 @@ fn parts_of_long_values_are_appended_overwritten_and_resized() {
     assert_eq!(operate(Operation::Size(5000), b"").unwrap().len(), 5000);
     assert_eq!(operate(Operation::Append, b"x").unwrap().len(), 5001);
     assert_eq!(stored(&update), [(256, 1, 5001)]);
+}
+
+#[test]
+fn a_long_value_that_replaces_a_null_that_hides_a_default_is_marked_as_long() {
+    let columns = Columns::new()
+        .with(256, ColumnType::LongBinary, 0, NONE)
+        .default(b"x");
+    for size in PageSize::ALL.into_iter().filter(|size| *size != PageSize::Kib2) {
+        let layout = columns.clone().layout(size);
+        let mut update = RecordUpdate::insert(layout.clone()).unwrap();
+        put(&mut update, 256, 1, None);
+        let hidden = update.finish().unwrap();
+        let mut update = RecordUpdate::replace(layout, &hidden).unwrap();
+        set(&mut update, 256, b"short");
+        update.set_long_value(ColumnId(256), 1, Lid::Lid32(7)).unwrap();
+        let record = update.finish().unwrap();
+        let record = Record::read(size, &record).unwrap();
+        let (_, _, column) = record.tagged_columns().unwrap().next().unwrap().unwrap();
+        assert!(
+            column.info.contains(TagInfo::LONG_VALUE),
+            "{size:?}: {:?}",
+            column.info
+        );
+    }
 }
 
 #[test]
