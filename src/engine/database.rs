@@ -1,6 +1,6 @@
 //! A database, as sessions use it.
 
-use super::catalog;
+use super::catalog::{self, BuildSite, IndexBuild, IndexNode, KeysOfRecord};
 use super::definition::{ColumnDefinition, IndexDefinition, TableDefinition};
 use super::session::Session;
 use super::state::AttachedDatabase;
@@ -129,7 +129,8 @@ impl Database {
         })
     }
 
-    /// Makes an index of a table, with entries for the records that are there (`JetCreateIndex`).
+    /// Makes an index of a table, with entries for the records that are there (`JetCreateIndex`). Others read the table
+    /// meanwhile; who writes into it gets `JET_errWriteConflict`.
     ///
     /// # Errors
     /// `JET_errIndexDuplicate`; another session has the table open (`JET_errTableInUse`); a record does not fit it.
@@ -141,9 +142,14 @@ impl Database {
     ) -> JetResult<()> {
         let objid = self.objid(session, table)?;
         session.in_level(|| {
-            session.change(&self.attached, |change| {
+            let build = session.change(&self.attached, |change| {
                 catalog::create_index(change, objid, definition)
-            })
+            })?;
+            let mut site = Locking {
+                session,
+                database: &self.attached,
+            };
+            build.map_or(Ok(()), |build| build.run(&mut site))
         })
     }
 
@@ -168,5 +174,24 @@ impl Database {
                 .read(|state| catalog::table(state, size, table, reader))?;
             Ok(found.schema.objid)
         })
+    }
+}
+
+/// Takes the locks of a database for each step of the making of an index.
+struct Locking<'l> {
+    session: &'l Session,
+    database: &'l AttachedDatabase,
+}
+
+impl BuildSite for Locking<'_> {
+    fn read(&mut self, build: &IndexBuild) -> JetResult<Vec<KeysOfRecord>> {
+        let size = self.database.page_size;
+        self.session
+            .as_reader(|reader| self.database.read(|state| build.read(state, size, reader)))
+    }
+
+    fn insert(&mut self, build: &IndexBuild, entries: &[IndexNode]) -> JetResult<()> {
+        self.session
+            .change(self.database, |change| build.insert(change, entries))
     }
 }

@@ -1,6 +1,6 @@
 //! Indexes made and deleted, also of tables with records (database-file.md sections 6.4, 6.5 and 9).
 
-use super::build;
+use super::build::IndexBuild;
 use super::check::{check_index, existing_column};
 use super::columns::{changeable, has_records};
 use super::live_table::{LiveIndex, index_tree};
@@ -19,19 +19,19 @@ use crate::format::{
 use crate::store::system_catalog::{Object, ObjectKind};
 use crate::store::{IndexSchema, TableSchema};
 
-/// Makes an index of a table, with the entries of the records that are there. An error may leave part of it made: the
-/// caller rolls back to where it was before.
+/// Begins to make an index of a table: what comes back fills it with the entries of the records that are there. `None`: it
+/// is made, for there are none. An error, then or later, may leave part of it made: the caller rolls back to where it was
+/// before.
 ///
 /// # Errors
 /// The definition cannot be made, as `check` tells; `JET_errIndexDuplicate`, `JET_errIndexHasPrimary`;
 /// `JET_errTableInUse`: another session has the table open; `JET_errTableNotEmpty`: a primary index, but there are
-/// records; `JET_errKeyDuplicate`, `JET_errNullKeyDisallowed`, `JET_errKeyTruncated`: a record does not fit the index;
-/// `JET_errWriteConflict`; no page can be had.
+/// records; `JET_errWriteConflict`; no page can be had.
 pub(crate) fn create_index(
     change: &mut Change<'_>,
     objid: u32,
     definition: &IndexDefinition,
-) -> JetResult<()> {
+) -> JetResult<Option<IndexBuild>> {
     let table = changeable(change, objid)?;
     check_index(&table.schema, definition, change.database.page_size)?;
     let session = change.transaction.state().session();
@@ -42,19 +42,22 @@ pub(crate) fn create_index(
         entry: index_entry(&table.schema, definition)?,
     };
     let is_primary = index.entry.flags.contains(IndexFlags::PRIMARY);
-    if is_primary && has_records(change, &table)? {
+    let has_records = has_records(change, &table)?;
+    if is_primary && has_records {
         let what = format!("table {} has records already", table.schema.name);
         return Err(JetError::rule(JetErr::TableNotEmpty, what));
     }
-    note(change, objid, SchemaChange::Records);
-    if is_primary {
-        insert_index(change, table.tree, &index)?;
-        return Ok(());
+    // Keys that cannot be made cost nothing.
+    if !is_primary {
+        LiveIndex::new(&index, table.tree, &table.layout).keys()?;
     }
-    // Before anything is made, so that a record that does not fit costs nothing.
-    let entries = build::entries(change, &table, &LiveIndex::new(&index, table.tree, &table.layout))?;
+    note(change, objid, SchemaChange::Records);
     index.entry = insert_index(change, table.tree, &index)?;
-    build::fill(change, index_tree(&index.entry), &entries)
+    if !has_records {
+        return Ok(None);
+    }
+    let index = LiveIndex::new(&index, index_tree(&index.entry), &table.layout);
+    Ok(Some(IndexBuild::new(table, index)))
 }
 
 /// Deletes an index. Its pages are given back when everybody sees that it is gone.

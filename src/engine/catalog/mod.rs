@@ -34,6 +34,7 @@ mod unneeded;
 
 #[allow(unused_imports, reason = "the layers above are being built")]
 pub(crate) use {
+    build::{BuildSite, IndexBuild, IndexNode, KeysOfRecord},
     columns::{add_column, delete_column},
     create_database::{INITIAL_PAGES, create_database},
     indexes::{create_index, delete_index},

@@ -3,6 +3,7 @@
 mod columns;
 mod cursors;
 mod faults;
+mod index_build;
 mod long_values;
 mod rows;
 

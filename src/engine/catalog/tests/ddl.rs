@@ -63,7 +63,7 @@ fn a_table_is_made_filled_indexed_and_checked_at_every_page_size() {
         rig.run(|change| fill(change, 0..500)).unwrap();
         rig.run(|change| {
             let index = IndexDefinition::new("by_count").ascending("count");
-            catalog::create_index(change, objid, &index)
+            super::rig::create_index(change, objid, &index)
         })
         .unwrap();
         rig.run(|change| fill(change, 500..600)).unwrap();
@@ -231,7 +231,7 @@ fn long_values_get_one_tree_whatever_becomes_of_who_asked_first() {
     assert_eq!(rig.table_now("orders").unwrap().long_values, Some(tree));
     rig.commit(&two);
     let index = IndexDefinition::new("by_count").ascending("count");
-    rig.run(|change| catalog::create_index(change, objid, &index))
+    rig.run(|change| super::rig::create_index(change, objid, &index))
         .unwrap();
     rig.check();
 }
@@ -276,13 +276,13 @@ fn records_are_not_written_while_an_index_is_made_and_the_reverse() {
     let index = |name| IndexDefinition::new(name).ascending("count");
     let mut writer = rig.begin(8);
     rig.work(&mut writer, |change| fill(change, 0..3)).unwrap();
-    let result = rig.run(|change| catalog::create_index(change, objid, &index("a")));
+    let result = rig.run(|change| super::rig::create_index(change, objid, &index("a")));
     refused(result, JetErr::WriteConflict);
     rig.commit(&writer);
     let late = rig.begin(9);
     let mut maker = rig.begin(10);
     rig.work(&mut maker, |change| {
-        catalog::create_index(change, objid, &index("a"))
+        super::rig::create_index(change, objid, &index("a"))
     })
     .unwrap();
     let may = |transaction: &crate::engine::open_transaction::OpenTransaction| {
@@ -308,7 +308,7 @@ fn a_table_that_others_have_open_is_not_deleted() {
     refused(delete(), JetErr::TableInUse);
     let index = IndexDefinition::new("a").ascending("count");
     refused(
-        rig.run(|change| catalog::create_index(change, objid, &index)),
+        rig.run(|change| super::rig::create_index(change, objid, &index)),
         JetErr::TableInUse,
     );
     rig.database.look().catalog.close_cursor(objid, 8);
@@ -388,7 +388,7 @@ fn an_index_that_a_record_does_not_fit_is_not_made() {
         .unwrap();
     rig.run(|change| fill(change, 0..20)).unwrap();
     let index =
-        |definition: IndexDefinition| rig.run(|change| catalog::create_index(change, objid, &definition));
+        |definition: IndexDefinition| rig.run(|change| super::rig::create_index(change, objid, &definition));
     refused(
         index(IndexDefinition::new("u").ascending("count").unique()),
         JetErr::KeyDuplicate,

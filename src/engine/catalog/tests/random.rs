@@ -114,7 +114,7 @@ impl Sequence {
             (5, true) => {
                 let definition = IndexDefinition::new(&index).ascending("c0");
                 let result = self.rig.work(transaction, |change| {
-                    catalog::create_index(change, objid, &definition)
+                    super::rig::create_index(change, objid, &definition)
                 });
                 let wrong = !model.indexes.insert(index);
                 expect(result, wrong.then_some(JetErr::IndexDuplicate));

@@ -39,7 +39,7 @@ fn live(instance: &Instance, fs: &MemoryFileSystem) -> [MemoryFileSystem; 2] {
             let objid = catalog::create_table(change, &orders())?.schema.objid;
             fill(change, 0..300)?;
             let index = IndexDefinition::new("by_count").ascending("count");
-            catalog::create_index(change, objid, &index)?;
+            super::rig::create_index(change, objid, &index)?;
             catalog::delete_column(change, objid, "note")?;
             catalog::create_table(change, &other("gone")).map(drop)
         })

@@ -1,7 +1,10 @@
 //! A database in memory, whose catalog a test changes.
 
-use crate::engine::catalog::{self, LiveTable, create_database};
+use crate::engine::catalog::{
+    self, BuildSite, IndexBuild, IndexNode, KeysOfRecord, LiveTable, create_database,
+};
 use crate::engine::change::Change;
+use crate::engine::definition::IndexDefinition;
 use crate::engine::open_transaction::OpenTransaction;
 use crate::engine::pages::{CacheBudget, Pages};
 use crate::engine::shared::Shared;
@@ -180,5 +183,27 @@ impl Rig {
         let mut stored = Schema::load(&closed).unwrap().tables;
         stored.retain(|table| !table.name.starts_with("MSys"));
         assert_eq!(stored, self.tables(&self.begin(7)));
+    }
+}
+
+/// Makes an index under one lock.
+pub(super) fn create_index(
+    change: &mut Change<'_>,
+    objid: u32,
+    definition: &IndexDefinition,
+) -> JetResult<()> {
+    let build = catalog::create_index(change, objid, definition)?;
+    build.map_or(Ok(()), |build| build.run(change))
+}
+
+impl BuildSite for Change<'_> {
+    fn read(&mut self, build: &IndexBuild) -> JetResult<Vec<KeysOfRecord>> {
+        let (size, reader) = (self.database.page_size, Arc::clone(self.transaction.state()));
+        self.database
+            .look_in(self.state, |state| build.read(state, size, &reader))
+    }
+
+    fn insert(&mut self, build: &IndexBuild, entries: &[IndexNode]) -> JetResult<()> {
+        build.insert(self, entries)
     }
 }
