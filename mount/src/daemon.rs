@@ -4,6 +4,7 @@
 use crate::event::Event;
 use crate::exit::{Exit, Failure};
 use crate::fuse::{Fuse, Ownership};
+use crate::live_backup::{self, LiveRequest};
 use crate::mount_table::{self, UnmountError, mounted_at};
 use crate::opened_source::{OpenedSource, open_source};
 use crate::request::MountRequest;
@@ -81,7 +82,7 @@ pub(crate) fn serve(request: &MountRequest, waiting: &mut dyn Waiting) -> Result
         }
         waiting.replaying(progress)
     })?;
-    let tree = Arc::new(begin(source)?);
+    let tree = Arc::new(begin(source, request)?);
     let result = mount(request, &tree, sender).and_then(|mount| {
         let mut state = State::of_this_process(request.mount_point(), shown_sources(request));
         let announced = state
@@ -124,10 +125,15 @@ fn raise_file_limit() {
     }
 }
 
-fn begin(source: OpenedSource) -> Result<Tree> {
+fn begin(source: OpenedSource, request: &MountRequest) -> Result<Tree> {
     let session = Arc::new(BackupSession::new(source.source));
-    session.begin(BeginGrbit::SNAPSHOT.bits())?;
-    Ok(Tree::new(session, source.about)?)
+    let mut about = source.about;
+    let grbit = about.live.map_or(BeginGrbit::SNAPSHOT, LiveRequest::grbit);
+    session.begin(grbit.bits())?;
+    if about.live.is_some() {
+        about.manifest = live_backup::manifest(&session, request, about.started)?;
+    }
+    Ok(Tree::new(session, about)?)
 }
 
 fn mount(
@@ -241,6 +247,15 @@ fn wait_and_end(mount_point: &Path, tree: &Tree, events: &Receiver<Event>) -> Ou
 fn end(tree: &Tree, aborted: bool) -> Outcome {
     let details = json!(tree.status());
     let (repaired, refused) = tree.damage();
+    if let Some(request) = tree.live() {
+        let (exit, summary) = live_backup::end(tree, request, aborted);
+        return Outcome {
+            exit: if refused > 0 { Exit::Damaged } else { exit },
+            summary,
+            ended: now(),
+            details,
+        };
+    }
     let grbit = if aborted {
         EndGrbit::ABORT
     } else {

@@ -8,6 +8,7 @@ mod exit;
 mod fuse;
 mod interrupt;
 mod launch;
+mod live_backup;
 mod logging;
 mod mount_helper;
 mod mount_point;

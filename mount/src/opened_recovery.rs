@@ -81,6 +81,7 @@ fn about(request: &MountRequest, sources: &[PathBuf], source: &RecoveredSource) 
         },
         trust_source: false,
         recovery: Some(source.recovery().clone()),
+        live: None,
     })
 }
 

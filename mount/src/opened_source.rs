@@ -1,6 +1,8 @@
 //! From a request to a source, and what is known about it as a whole.
 
 use crate::daemon::Replaying;
+use crate::exit::Failure;
+use crate::live_backup;
 use crate::opened_recovery;
 use crate::request::MountRequest;
 use crate::tree::{About, Text};
@@ -33,6 +35,15 @@ pub(crate) fn open_source(
     request: &MountRequest,
     replaying: &mut dyn FnMut(Replaying) -> Result<()>,
 ) -> Result<OpenedSource> {
+    if let Some(live) = live_backup::open(request)? {
+        return Ok(live);
+    }
+    if request.live.is_set() {
+        let what = "--kind and --on-umount are for a running instance, and none is hosted here";
+        return Err(Failure::refused(what)
+            .advise("`jetfs serve DIR` hosts one; without these options the files are mounted as they are.")
+            .into());
+    }
     let sources: Vec<PathBuf> = request.sources.iter().map(PathBuf::from).collect();
     let paths = AtRestPaths {
         sources: sources.clone(),
@@ -81,6 +92,7 @@ fn about(request: &MountRequest, sources: &[PathBuf], inventory: &Inventory) -> 
         manifest,
         trust_source: request.trust_source,
         recovery: None,
+        live: None,
     })
 }
 

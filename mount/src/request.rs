@@ -1,5 +1,6 @@
 //! What is to be mounted where and how: from the command line to the mount process.
 
+use crate::live_backup::LiveRequest;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,8 @@ pub(crate) struct MountRequest {
     pub(crate) no_lock: bool,
     /// Whether the databases are shown as recovery makes them, and how that is done.
     pub(crate) recovered: Option<RecoveryRequest>,
+    /// What is asked of the backup of a running instance.
+    pub(crate) live: LiveRequest,
 }
 
 /// How a recovered view is made.

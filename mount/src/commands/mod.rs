@@ -8,6 +8,7 @@ mod log;
 mod mount;
 mod recover;
 mod restore;
+mod serve;
 mod status;
 mod umount;
 mod verify;
@@ -27,6 +28,7 @@ pub(crate) enum Command {
     Verify(verify::Args),
     Recover(Box<recover::Args>),
     Restore(Box<restore::Args>),
+    Serve(serve::Args),
     Demo(demo::Args),
     Completions(completions::Args),
     #[command(hide = true)]
@@ -48,6 +50,7 @@ impl Command {
             Command::Verify(args) => args.run(output),
             Command::Recover(args) => args.run(output),
             Command::Restore(args) => args.run(output),
+            Command::Serve(args) => args.run(output),
             Command::Demo(args) => args.run(output),
             Command::Completions(args) => args.run(),
             Command::Daemon(args) => args.run(),

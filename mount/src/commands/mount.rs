@@ -4,6 +4,7 @@ use super::recover::progress::Bar;
 use crate::daemon::{Ready, Replaying, Waiting};
 use crate::exit::{Exit, Failure};
 use crate::launch;
+use crate::live_backup::{Kind, LiveRequest, OnUmount};
 use crate::mount_point;
 use crate::output::Output;
 use crate::request::{MountRequest, RecoveryRequest};
@@ -20,7 +21,9 @@ use std::path::{Path, PathBuf, absolute};
     long_about = "\
 Mount the files of an instance as a read-only directory, verified while read.
 
-SOURCE is the directory of an instance that nobody has open, or ESE files. Databases, logs and checkpoint appear in
+SOURCE is the directory of a running instance (of a program that embeds jetfs, or of `jetfs serve`): mounting begins a
+backup, and every database is shown as of that moment, while the instance goes on; `jetfs umount` ends the backup and
+says whether all was read. Or SOURCE is the directory of an instance that nobody has open, or ESE files. Databases, logs and checkpoint appear in
 MOUNTPOINT byte for byte; backup.json describes the set; .jetfs/status.json (not listed) tells how far readers are
 and what was found. A page with one flipped bit is repaired in the returned data and reported; a worse one gives its
 reader EIO. The source is never written to.
@@ -33,6 +36,8 @@ Returns when the mount answers, or says why it cannot. A mount process stays unt
     after_help = "\
 Examples:
   jetfs mount /srv/ad/ntds /mnt/backup
+  jetfs mount --on-umount truncate /srv/orders /mnt/b  # a running instance: a full backup, incrementals may follow
+  jetfs mount --kind incremental --on-umount truncate /srv/orders /mnt/b
   jetfs mount SRUDB.dat /mnt/srum                      # a single file
   jetfs mount /data/db --log-dir /data/logs /mnt/b     # logs elsewhere
   jetfs mount -o allow_other,mode=444 /srv/ad /mnt/b   # others may read
@@ -115,6 +120,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     temp_dir: Option<PathBuf>,
 
+    /// Of a running instance: what the backup is meant to be [default: full]
+    #[arg(long, value_enum, value_name = "KIND")]
+    kind: Option<Kind>,
+
+    /// Of a running instance: what happens when it is unmounted [default: end]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    on_umount: Option<OnUmount>,
+
     /// Stay in the foreground (for systemd; says READY to NOTIFY_SOCKET)
     #[arg(long)]
     foreground: bool,
@@ -196,7 +209,12 @@ impl Args {
             trust_source: self.trust_source,
             no_lock: self.no_lock,
             recovered: self.recovery()?,
+            live: LiveRequest {
+                kind: self.kind,
+                on_umount: self.on_umount,
+            },
         };
+        request.live.check()?;
         mount_point::check_overlap(&mount_point, request.inputs())?;
         if let Some(recovery) = &request.recovered {
             mount_point::check_temp_dir(Path::new(&recovery.temp_dir), request.inputs())?;
@@ -292,6 +310,8 @@ impl Args {
             "system_dir" => self.system_dir = Some(path()),
             "database" => self.database.push(path()),
             "log_file" => self.log_file = Some(path()),
+            "kind" => self.kind = Some(chosen(value).ok_or_else(|| unknown_option(&text))?),
+            "on_umount" => self.on_umount = Some(chosen(value).ok_or_else(|| unknown_option(&text))?),
             // The mount is read-only, nosuid, nodev, noexec and noatime whatever is asked for.
             ""
             | "ro"
@@ -376,6 +396,11 @@ fn absolute_string(path: &Path) -> Result<OsString> {
 
 fn all_absolute(paths: &[PathBuf]) -> Result<Vec<OsString>> {
     paths.iter().map(|path| absolute_string(path)).collect()
+}
+
+/// One of the values that an option may have.
+fn chosen<T: clap::ValueEnum>(value: &str) -> Option<T> {
+    T::from_str(value, false).ok()
 }
 
 /// `OLD=NEW`

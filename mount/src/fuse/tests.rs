@@ -86,6 +86,7 @@ fn tree() -> Arc<Tree> {
         manifest,
         trust_source: false,
         recovery: None,
+        live: None,
     };
     Arc::new(Tree::new(session, about).unwrap())
 }

@@ -18,8 +18,9 @@ mod tests;
 pub(crate) use error::TreeError;
 pub(crate) use node::{Inode, Text, path_hash};
 
-use jetfs::JetResult;
+use crate::live_backup::LiveRequest;
 use jetfs::backup::{BackupSession, Manifest, ManifestRecovery, OpenFile, SourceFile};
+use jetfs::{JetErr, JetResult};
 use node::{FileNode, Inodes, Node};
 use parking_lot::RwLock;
 use shared_file::SharedFile;
@@ -54,6 +55,8 @@ pub(crate) struct About {
     pub(crate) trust_source: bool,
     /// In a recovered view, how it came to be.
     pub(crate) recovery: Option<ManifestRecovery>,
+    /// Of a running instance, what is asked of its backup.
+    pub(crate) live: Option<LiveRequest>,
 }
 
 /// The directory tree of one backup.
@@ -130,7 +133,11 @@ impl Tree {
     /// # Errors
     /// The session does not tell its files.
     pub(crate) fn new(session: Arc<BackupSession>, about: About) -> JetResult<Self> {
-        let mut files = session.get_attach_info()?;
+        let mut files = match session.get_attach_info() {
+            // An incremental backup has no databases.
+            Err(error) if error.code() == JetErr::InvalidBackupSequence => Vec::new(),
+            databases => databases?,
+        };
         files.extend(session.get_log_info()?.files);
         files.sort_by(|a, b| a.name.cmp(&b.name));
         let identity = about.source.clone();
@@ -177,6 +184,11 @@ impl Tree {
     /// Whether databases are shown as recovery makes them, not files as they are.
     pub(crate) fn is_recovered_view(&self) -> bool {
         self.about.recovery.is_some()
+    }
+
+    /// Of a running instance, what is asked of its backup.
+    pub(crate) fn live(&self) -> Option<LiveRequest> {
+        self.about.live
     }
 
     /// Finds a name in a directory.

@@ -98,9 +98,10 @@ impl Tree {
         Status {
             version: env!("CARGO_PKG_VERSION"),
             source: self.about.source.as_path().into(),
-            mode: match self.is_recovered_view() {
-                true => "recovered",
-                false => "at-rest",
+            mode: match (self.is_recovered_view(), self.about.live) {
+                (true, _) => "recovered",
+                (false, Some(_)) => "frozen",
+                (false, None) => "at-rest",
             },
             state: self.state(),
             started: json_time::to_text(self.about.started),

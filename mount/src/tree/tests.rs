@@ -33,6 +33,7 @@ fn world() -> World {
         },
         trust_source: false,
         recovery: None,
+        live: None,
     };
     World {
         tree: Tree::new(session, about).unwrap(),
