@@ -176,7 +176,11 @@ fn a_full_backup_and_incremental_ones_are_a_chain_and_what_was_not_read_is_named
 
     let mount = hosted.mount(&["--on-umount", "truncate"]);
     let ended = run(jetfs().arg("umount").arg(mount.path())).exits(5);
-    assert!(ended.stderr.contains("not all was read: orders.edb"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("not all was read: orders.edb"),
+        "{}",
+        ended.stderr
+    );
 
     let full = copies.path().join("full");
     let mount = hosted.mount(&["--on-umount", "truncate"]);
