@@ -31,7 +31,11 @@ fn open(directory: &Path, settings: Settings) -> Result<Box<dyn Store>> {
     let database = if is_new {
         let database = instance.create_database(&path)?;
         let kv = TableDefinition::new("kv")
-            .column(ColumnDefinition::new("k", ColumnType::Binary).max_len(16).not_null())
+            .column(
+                ColumnDefinition::new("k", ColumnType::Binary)
+                    .max_len(16)
+                    .not_null(),
+            )
             .column(ColumnDefinition::new("v", ColumnType::Binary).max_len(255))
             .index(IndexDefinition::primary("by_k").ascending("k"));
         database.create_table(&instance.session()?, &kv)?;

@@ -14,15 +14,14 @@ mod work;
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use store::Kind;
-use work::Line;
+use work::{Amount, Line, Watch};
 
 /// The first one is compared with the others.
 const STORES: [Kind; 3] = [jetfs_store::JETFS, sqlite_store::SQLITE, redb_store::REDB];
 
 /// How much is measured, and where.
 struct Plan {
-    rows: u64,
-    commits: u64,
+    amount: Amount,
     rounds: u64,
     directory: PathBuf,
     /// Only the store with this name.
@@ -50,7 +49,7 @@ fn main() -> Result<()> {
         eprintln!("round {round} of {}", plan.rounds);
         for (store, kind) in stores.iter().enumerate() {
             let directory = tempfile::tempdir_in(&plan.directory)?;
-            let rates = work::measure(*kind, directory.path(), plan.rows, plan.commits)?;
+            let rates = work::measure(*kind, directory.path(), plan.amount)?;
             for (line, rate) in rates.into_iter().enumerate() {
                 measured[line][store].push(rate);
             }
@@ -68,25 +67,35 @@ fn kind(name: &str) -> Result<Kind> {
 impl Plan {
     fn of_arguments(arguments: Vec<String>) -> Result<Plan> {
         let mut plan = Plan {
-            rows: 1_000_000,
-            commits: 8000,
+            amount: Amount {
+                rows: 1_000_000,
+                commits: 8000,
+                watch: Watch::Wall,
+            },
             rounds: 3,
             directory: std::env::temp_dir(),
             only: None,
         };
         let mut arguments = arguments.into_iter();
         while let Some(name) = arguments.next() {
+            if name == "--processor-time" {
+                plan.amount.watch = Watch::Processor;
+                continue;
+            }
             let value = arguments
                 .next()
                 .with_context(|| format!("{name} needs a value"))?;
             match name.as_str() {
-                "--rows" => plan.rows = value.parse()?,
-                "--commits" => plan.commits = value.parse()?,
+                "--rows" => plan.amount.rows = value.parse()?,
+                "--commits" => plan.amount.commits = value.parse()?,
                 "--rounds" => plan.rounds = value.parse()?,
                 "--dir" => plan.directory = value.into(),
                 "--only" => plan.only = Some(value),
                 other => {
-                    bail!("unknown argument {other}: --rows N, --commits N, --rounds N, --dir DIR, --only STORE")
+                    bail!(
+                        "unknown argument {other}: --rows N, --commits N, --rounds N, --dir DIR, --only STORE, \
+                         --processor-time"
+                    )
                 }
             }
         }
@@ -114,12 +123,23 @@ fn cell(values: &[f64]) -> String {
     match sorted(values).as_slice() {
         [] => "-".to_owned(),
         [one] => number(*one),
-        [low, .., high] => format!("{} ({} to {})", number(median(values)), number(*low), number(*high)),
+        [low, .., high] => format!(
+            "{} ({} to {})",
+            number(median(values)),
+            number(*low),
+            number(*high)
+        ),
     }
 }
 
 fn ratio(line: &Line, first: &[f64], other: &[f64]) -> String {
-    let of_round = |(first, other): (&f64, &f64)| if line.is_rate { first / other } else { other / first };
+    let of_round = |(first, other): (&f64, &f64)| {
+        if line.is_rate {
+            first / other
+        } else {
+            other / first
+        }
+    };
     let ratios: Vec<f64> = first.iter().zip(other).map(of_round).collect();
     format!("{:.2}", median(&ratios))
 }

@@ -19,9 +19,7 @@ struct Redb(Database);
 fn open(directory: &Path, settings: Settings) -> Result<Box<dyn Store>> {
     let path = directory.join(REDB.file);
     let is_new = !path.exists();
-    let database = Database::builder()
-        .set_cache_size(settings.cache)
-        .create(path)?;
+    let database = Database::builder().set_cache_size(settings.cache).create(path)?;
     if is_new {
         let begun = database.begin_write()?;
         begun.open_table(KV)?;

@@ -3,11 +3,12 @@
 use crate::crash;
 use crate::store::{Kind, Row, Settings, Store};
 use anyhow::{Result, ensure};
+use nix::time::{ClockId, clock_gettime};
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use std::path::Path;
-use std::time::Instant;
+use std::time::Duration;
 
 /// A line of the table.
 pub struct Line {
@@ -47,8 +48,44 @@ const fn amount(work: &'static str, unit: &'static str) -> Line {
     }
 }
 
+/// How much is done.
+#[derive(Clone, Copy)]
+pub struct Amount {
+    pub rows: u64,
+    pub commits: u64,
+    pub watch: Watch,
+}
+
+/// By which time it is measured.
+#[derive(Clone, Copy)]
+pub enum Watch {
+    /// That of the clock on the wall.
+    Wall,
+    /// That which the processors spent on this process: for work on the engine beside other work.
+    Processor,
+}
+
+impl Watch {
+    /// Seconds since some time.
+    fn seconds(self) -> f64 {
+        let now = match self {
+            Watch::Wall => clock_gettime(ClockId::CLOCK_MONOTONIC),
+            Watch::Processor => clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID),
+        };
+        Duration::from(now.expect("there is no such clock")).as_secs_f64()
+    }
+
+    /// Seconds that `work` takes.
+    pub fn time<T>(self, work: impl FnOnce() -> Result<T>) -> Result<(T, f64)> {
+        let begun = self.seconds();
+        let done = work()?;
+        Ok((done, self.seconds() - begun))
+    }
+}
+
 /// Does every line of work with one store, in new directories below `directory`.
-pub fn measure(kind: Kind, directory: &Path, rows: u64, commits: u64) -> Result<Vec<f64>> {
+pub fn measure(kind: Kind, directory: &Path, amount: Amount) -> Result<Vec<f64>> {
+    let Amount { rows, commits, watch } = amount;
     let place = |name: &str| -> Result<_> {
         let place = directory.join(name);
         std::fs::create_dir_all(&place)?;
@@ -58,78 +95,73 @@ pub fn measure(kind: Kind, directory: &Path, rows: u64, commits: u64) -> Result<
     let mut measured = Vec::new();
     for threads in [1, 8] {
         let store = open(&place(&format!("commits-{threads}"))?)?;
-        measured.push(commit(&*store, threads, commits)?);
+        measured.push(commit(&*store, threads, commits, watch)?);
         store.close()?;
     }
     let numbers: Vec<u64> = (0..rows).collect();
     let ordered = place("ordered")?;
     let store = open(&ordered)?;
-    measured.push(insert(&*store, &numbers)?);
+    measured.push(insert(&*store, &numbers, watch)?);
     store.close()?;
     let size = std::fs::metadata(ordered.join(kind.file))?.len();
     let mut shuffled = numbers;
     shuffled.shuffle(&mut SmallRng::seed_from_u64(7));
     let store = open(&place("random")?)?;
-    measured.push(insert(&*store, &shuffled)?);
-    measured.push(point_reads(&*store, rows)?);
-    measured.push(scan(&*store, rows)?);
+    measured.push(insert(&*store, &shuffled, watch)?);
+    measured.push(point_reads(&*store, rows, watch)?);
+    measured.push(scan(&*store, rows, watch)?);
     store.close()?;
-    measured.push(crash::open_after(kind, &place("crash")?, rows)?);
+    measured.push(crash::open_after(kind, &place("crash")?, rows, watch)?);
     measured.push(size as f64 / rows as f64);
     Ok(measured)
 }
 
-fn commit(store: &dyn Store, threads: u64, commits: u64) -> Result<f64> {
-    let begun = Instant::now();
-    std::thread::scope(|scope| -> Result<()> {
-        let workers: Vec<_> = (0..threads)
-            .map(|thread| {
-                scope.spawn(move || {
-                    store.write(&mut |writer| {
-                        (0..commits / threads).try_for_each(|number| {
-                            writer.put_all(&mut std::iter::once(row(number * threads + thread)))
-                        })
-                    })
-                })
-            })
-            .collect();
-        for worker in workers {
-            worker.join().expect("a writer panicked")?;
-        }
-        Ok(())
+fn commit(store: &dyn Store, threads: u64, commits: u64, watch: Watch) -> Result<f64> {
+    let each = commits / threads;
+    let from_thread = |thread: u64| {
+        store.write(&mut |writer| {
+            (0..each)
+                .try_for_each(|number| writer.put_all(&mut std::iter::once(row(number * threads + thread))))
+        })
+    };
+    let ((), took) = watch.time(|| {
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads)
+                .map(|thread| scope.spawn(move || from_thread(thread)))
+                .collect();
+            let mut ends = workers.into_iter().map(|worker| worker.join());
+            ends.try_for_each(|ended| ended.expect("a writer panicked"))
+        })
     })?;
-    Ok((commits / threads * threads) as f64 / begun.elapsed().as_secs_f64())
+    Ok((each * threads) as f64 / took)
 }
 
-fn insert(store: &dyn Store, numbers: &[u64]) -> Result<f64> {
-    let begun = Instant::now();
-    store.write(&mut |writer| {
-        let mut batches = numbers.chunks(BATCH as usize);
-        batches.try_for_each(|batch| writer.put_all(&mut batch.iter().copied().map(row)))
+fn insert(store: &dyn Store, numbers: &[u64], watch: Watch) -> Result<f64> {
+    let ((), took) = watch.time(|| {
+        store.write(&mut |writer| {
+            let mut batches = numbers.chunks(BATCH as usize);
+            batches.try_for_each(|batch| writer.put_all(&mut batch.iter().copied().map(row)))
+        })
     })?;
-    Ok(numbers.len() as f64 / begun.elapsed().as_secs_f64())
+    Ok(numbers.len() as f64 / took)
 }
 
-fn point_reads(store: &dyn Store, rows: u64) -> Result<f64> {
+fn point_reads(store: &dyn Store, rows: u64, watch: Watch) -> Result<f64> {
     let mut random = SmallRng::seed_from_u64(8);
     let keys: Vec<[u8; 16]> = (0..rows.min(500_000))
         .map(|_| key(random.random_range(0..rows)))
         .collect();
     store.get_all(&mut keys.iter().copied())?;
-    let begun = Instant::now();
-    let found = store.get_all(&mut keys.iter().copied())?;
-    let took = begun.elapsed();
+    let (found, took) = watch.time(|| store.get_all(&mut keys.iter().copied()))?;
     ensure!(found == keys.len() as u64, "{found} rows of {}", keys.len());
-    Ok(found as f64 / took.as_secs_f64())
+    Ok(found as f64 / took)
 }
 
-fn scan(store: &dyn Store, rows: u64) -> Result<f64> {
+fn scan(store: &dyn Store, rows: u64, watch: Watch) -> Result<f64> {
     store.scan()?;
-    let begun = Instant::now();
-    let bytes = store.scan()?;
-    let took = begun.elapsed();
+    let (bytes, took) = watch.time(|| store.scan())?;
     ensure!(bytes == rows * 150, "a scan saw {bytes} bytes of {rows} rows");
-    Ok(rows as f64 / took.as_secs_f64())
+    Ok(rows as f64 / took)
 }
 
 /// Bytes of all files in a directory.
