@@ -100,14 +100,21 @@ impl Pages {
     /// The page, if it is in memory.
     pub(crate) fn get(&self, pgno: u32) -> Option<&Arc<PageBuffer>> {
         let frame = self.frames.get(&pgno)?;
-        let now = self.tick.fetch_add(1, Ordering::Relaxed);
+        // Threads that count at the same moment count once: that is exact enough, and cheap.
+        let now = self.tick.load(Ordering::Relaxed) + 1;
+        self.tick.store(now, Ordering::Relaxed);
         let last = frame.used[0].load(Ordering::Relaxed);
         // Uses by one operation count as one.
         if now.saturating_sub(last) > CORRELATED {
             frame.used[1].store(last, Ordering::Relaxed);
+            frame.used[0].store(now, Ordering::Relaxed);
         }
-        frame.used[0].store(now, Ordering::Relaxed);
         Some(&frame.page)
+    }
+
+    /// The page, if it is in memory, without that this counts as a use.
+    pub(crate) fn peek(&self, pgno: u32) -> Option<&Arc<PageBuffer>> {
+        self.frames.get(&pgno).map(|frame| &frame.page)
     }
 
     /// The number of times that pages were dropped, see [`put_read`](Self::put_read).

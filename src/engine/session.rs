@@ -95,8 +95,17 @@ pub struct Session {
     /// `procid`.
     id: u16,
     open: RefCell<Option<OpenTransaction>>,
+    /// How often it changed something, or took it back.
+    changes: Cell<u64>,
     /// The end of the last commit that did not wait.
     lazy: Cell<Option<LogPosition>>,
+}
+
+/// A time in a transaction between two of its changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment {
+    transaction: u64,
+    changes: u64,
 }
 
 impl Session {
@@ -111,6 +120,7 @@ impl Session {
             shared,
             id,
             open: RefCell::new(None),
+            changes: Cell::new(0),
             lazy: Cell::new(None),
         })
     }
@@ -202,6 +212,20 @@ impl Session {
         answer
     }
 
+    /// What it sees does not change while this is the same; `None` outside of a transaction, where others change it.
+    pub(crate) fn moment(&self) -> Option<Moment> {
+        let open = self.open.borrow();
+        let transaction = open.as_ref()?.state().order();
+        Some(Moment {
+            transaction,
+            changes: self.changes.get(),
+        })
+    }
+
+    fn note_change(&self) {
+        self.changes.set(self.changes.get() + 1);
+    }
+
     /// Changes a database in the open transaction.
     ///
     /// # Errors
@@ -216,6 +240,7 @@ impl Session {
             let error = JetError::rule(JetErr::NotInTransaction, "changes need a transaction");
             return Err(error.advise("Begin one: `session.begin()`."));
         };
+        self.note_change();
         let mut state = database.write(&self.shared)?;
         change(&mut Change {
             shared: &self.shared,
@@ -303,6 +328,7 @@ impl Session {
     }
 
     fn undo_level(&self, level: u8) -> JetResult<()> {
+        self.note_change();
         let mut open = self.open.borrow_mut();
         let Some(transaction) = &mut *open else {
             return Err(not_in_transaction());

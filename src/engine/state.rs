@@ -198,8 +198,13 @@ impl AttachedDatabase {
         self.is_closed.store(true, Ordering::Release);
     }
 
+    /// Whether it is still attached.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.is_closed.load(Ordering::Acquire)
+    }
+
     fn check_open(&self) -> JetResult<()> {
-        if !self.is_closed.load(Ordering::Acquire) {
+        if self.is_open() {
             return Ok(());
         }
         Err(JetError::rule(JetErr::DatabaseNotFound, "was detached").in_file(&self.path))

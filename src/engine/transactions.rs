@@ -49,6 +49,11 @@ impl TransactionState {
         self.session
     }
 
+    /// How many began before it: no other transaction of the instance has this number.
+    pub(crate) fn order(&self) -> u64 {
+        self.order
+    }
+
     /// Whether it was neither committed nor rolled back.
     pub(crate) fn is_open(&self) -> bool {
         self.committed.load(Ordering::Acquire) == OPEN

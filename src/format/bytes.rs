@@ -11,11 +11,13 @@ pub struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// Names the structure that `bytes` hold.
+    #[inline]
     pub fn new(structure: Structure, bytes: &'a [u8]) -> Self {
         Fields { bytes, structure }
     }
 
     /// How many bytes there are.
+    #[inline]
     pub fn len(&self) -> usize {
         self.bytes.len()
     }
@@ -26,6 +28,7 @@ impl<'a> Fields<'a> {
     }
 
     /// `len` bytes at `offset`.
+    #[inline]
     pub fn slice(&self, offset: usize, len: usize) -> Result<&'a [u8], FormatError> {
         offset
             .checked_add(len)
@@ -34,11 +37,13 @@ impl<'a> Fields<'a> {
     }
 
     /// All bytes from `offset` on.
+    #[inline]
     pub fn from(&self, offset: usize) -> Result<&'a [u8], FormatError> {
         self.bytes.get(offset..).ok_or_else(|| self.truncated(offset, 0))
     }
 
     /// `N` bytes at `offset`.
+    #[inline]
     pub fn array<const N: usize>(&self, offset: usize) -> Result<[u8; N], FormatError> {
         self.slice(offset, N)?
             .try_into()
@@ -46,16 +51,19 @@ impl<'a> Fields<'a> {
     }
 
     /// One byte.
+    #[inline]
     pub fn u8(&self, offset: usize) -> Result<u8, FormatError> {
         self.array::<1>(offset).map(|[byte]| byte)
     }
 
     /// A little-endian `u16`.
+    #[inline]
     pub fn u16(&self, offset: usize) -> Result<u16, FormatError> {
         self.array(offset).map(u16::from_le_bytes)
     }
 
     /// A little-endian `u32`.
+    #[inline]
     pub fn u32(&self, offset: usize) -> Result<u32, FormatError> {
         self.array(offset).map(u32::from_le_bytes)
     }
@@ -71,6 +79,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A little-endian `u64`.
+    #[inline]
     pub fn u64(&self, offset: usize) -> Result<u64, FormatError> {
         self.array(offset).map(u64::from_le_bytes)
     }
@@ -86,6 +95,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The error of a field of `needed` bytes at `offset` that is not all there.
+    #[cold]
     pub fn truncated(&self, offset: usize, needed: usize) -> FormatError {
         let available = self.bytes.len().saturating_sub(offset);
         FormatError::new(self.structure, offset, Problem::Truncated { needed, available })

@@ -37,6 +37,7 @@ pub struct Node<'a> {
 
 impl<'a> Node<'a> {
     /// Reads the node in `tag` of a page with prefix key `prefix_key`.
+    #[inline]
     pub fn read(size: PageSize, tag: &Tag<'a>, prefix_key: &'a [u8]) -> Result<Self, FormatError> {
         let fields = Fields::new(Structure::Node, tag.bytes);
         let first = fields.u16(0)?;
@@ -78,7 +79,11 @@ impl<'a> Node<'a> {
     }
 
     /// Compares the node's key with `key`, bytewise as keys are ordered.
+    #[inline]
     pub fn compare_key(&self, key: &[u8]) -> Ordering {
+        if self.prefix.is_empty() {
+            return self.suffix.cmp(key);
+        }
         match key.split_at_checked(self.prefix.len()) {
             Some((head, tail)) => self.prefix.cmp(head).then_with(|| self.suffix.cmp(tail)),
             None => self.prefix.cmp(key),

@@ -24,6 +24,9 @@ pub(crate) mod offset {
     pub(crate) const PGNO: usize = 64;
 }
 
+/// Bytes of the header that all pages have.
+const HEADER_LEN: usize = 40;
+
 /// Bytes of a tag.
 pub(crate) const TAG_LEN: usize = 4;
 /// Bits of a tag's words on small pages; the three bits above are node flags.
@@ -103,19 +106,23 @@ pub struct PageHeader {
 
 impl PageHeader {
     /// Reads the header of a page.
+    #[inline]
     pub fn read(page: &Fields<'_>) -> Result<Self, FormatError> {
-        let state = page.u16(offset::TAG_STATE)?;
+        // Once for all fields: every look at a page begins here.
+        let whole: [u8; HEADER_LEN] = page.array(0)?;
+        let fields = Fields::new(Structure::Page, &whole);
+        let state = fields.u16(offset::TAG_STATE)?;
         Ok(PageHeader {
-            dbtime: page.u64(offset::DBTIME)?,
-            prev: page.u32(offset::PREV)?,
-            next: page.u32(offset::NEXT)?,
-            objid: page.u32(offset::OBJID)?,
-            free: page.u16(offset::FREE)?,
-            uncommitted_free: page.u16(offset::UNCOMMITTED_FREE)?,
-            mic_free: page.u16(offset::MIC_FREE)?,
+            dbtime: fields.u64(offset::DBTIME)?,
+            prev: fields.u32(offset::PREV)?,
+            next: fields.u32(offset::NEXT)?,
+            objid: fields.u32(offset::OBJID)?,
+            free: fields.u16(offset::FREE)?,
+            uncommitted_free: fields.u16(offset::UNCOMMITTED_FREE)?,
+            mic_free: fields.u16(offset::MIC_FREE)?,
             tags: state & TAG_COUNT_MASK,
             reserved_tags: (state >> 12 & 7).max(1),
-            flags: PageFlags::from_bits_retain(page.u32(offset::FLAGS)?),
+            flags: PageFlags::from_bits_retain(fields.u32(offset::FLAGS)?),
         })
     }
 
@@ -169,6 +176,7 @@ pub struct Page<'a> {
 
 impl<'a> Page<'a> {
     /// Views `bytes`, which are page `pgno` and were verified.
+    #[inline]
     pub fn new(size: PageSize, pgno: u32, bytes: &'a [u8]) -> Result<Self, FormatError> {
         let fields = Fields::new(Structure::Page, bytes);
         let header = PageHeader::read(&fields)?;
@@ -238,6 +246,7 @@ impl<'a> Page<'a> {
     }
 
     /// Tag `index` (0 is the external header).
+    #[inline]
     pub fn tag(&self, index: usize) -> Result<Tag<'a>, FormatError> {
         let fields = Fields::new(Structure::Page, self.bytes);
         let place = (index + 1)
@@ -280,9 +289,16 @@ impl<'a> Page<'a> {
     }
 
     /// Node `index`, counted from 0 without the reserved tags.
+    #[inline]
     pub fn node(&self, index: usize) -> Result<Node<'a>, FormatError> {
+        self.node_after(self.prefix_key()?, index)
+    }
+
+    /// Node `index` of the page, whose prefix key this is.
+    #[inline]
+    fn node_after(&self, prefix_key: &'a [u8], index: usize) -> Result<Node<'a>, FormatError> {
         let tag = self.tag(index + usize::from(self.header.reserved_tags))?;
-        Node::read(self.size, &tag, self.prefix_key()?)
+        Node::read(self.size, &tag, prefix_key)
     }
 
     /// All nodes in key order.
@@ -297,11 +313,13 @@ impl<'a> Page<'a> {
     }
 
     /// The first node that fits, by bisection: those that do not fit must come first. The node count if none does.
+    #[inline]
     pub(crate) fn first_where(&self, fits: impl Fn(&Node<'_>) -> bool) -> Result<usize, FormatError> {
+        let prefix_key = self.prefix_key()?;
         let (mut low, mut high) = (0, self.node_count());
         while low < high {
             let middle = low.midpoint(high);
-            if fits(&self.node(middle)?) {
+            if fits(&self.node_after(prefix_key, middle)?) {
                 high = middle;
             } else {
                 low = middle + 1;

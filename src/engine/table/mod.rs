@@ -2,6 +2,7 @@
 //! `JetRetrieveColumn`).
 //!
 //! * here: where the cursor is; `moves`, `range`, `bookmarks`: how it gets elsewhere; `record`: what is read there;
+//! * `rest`: what it remembers of that;
 //! * `update`: records inserted, replaced, deleted; `pieces`: parts of their long values; `entries`: what that means for
 //!   the other indexes.
 //!
@@ -14,6 +15,7 @@ mod moves;
 mod pieces;
 mod range;
 mod record;
+mod rest;
 mod set_options;
 mod update;
 mod zero;
@@ -33,6 +35,7 @@ use super::state::{AttachedDatabase, DatabaseState, Look};
 use super::transactions::TransactionState;
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{ColumnId, ColumnType, Text, Value};
+use std::cell::RefCell;
 use std::sync::Arc;
 
 /// A cursor in a table (`JET_TABLEID`).
@@ -80,6 +83,7 @@ pub struct Table<'s> {
     /// What it goes through.
     range: Range,
     position: Position,
+    memory: RefCell<rest::Memory>,
 }
 
 /// A column of a table (`JET_COLUMNDEF`).
@@ -150,6 +154,7 @@ impl<'s> Table<'s> {
             index: None,
             range: Range::ALL,
             position: Position::Start,
+            memory: RefCell::default(),
         }
     }
 
@@ -239,15 +244,31 @@ impl<'s> Table<'s> {
     /// Has `look` look at the table as the transaction sees it.
     fn read<T>(
         &self,
-        mut look: impl FnMut(&LiveTable, &DatabaseState, &TransactionState) -> Look<T>,
+        mut look: impl FnMut(&Arc<LiveTable>, &DatabaseState, &TransactionState) -> Look<T>,
     ) -> JetResult<T> {
         let size = self.database.page_size;
+        let known = self.known_table();
         self.session.as_reader(|reader| {
             self.database.read(|state| {
-                let table = catalog::table_of(state, size, self.objid, reader)?;
+                let table = match &known {
+                    Some(table) => Arc::clone(table),
+                    None => {
+                        let table = catalog::table_of(state, size, self.objid, reader)?;
+                        self.remember_table(&table);
+                        table
+                    }
+                };
                 look(&table, state, reader)
             })
         })
+    }
+
+    /// Has `look` look at the table, but at no page.
+    fn with_table<T>(&self, look: impl Fn(&LiveTable) -> JetResult<T>) -> JetResult<T> {
+        match self.known_table() {
+            Some(table) => look(&table),
+            None => self.read(|table, _, _| Ok(look(table)?)),
+        }
     }
 
     /// The tree that the cursor goes through.

@@ -3,7 +3,7 @@
 use super::{Position, Spot, Table};
 use crate::engine::bookmark::{Bookmark, BookmarkRef, TreeId};
 use crate::engine::catalog::LiveTable;
-use crate::engine::tree::{self, FoundNode, From};
+use crate::engine::tree::{From, NodeOnPage};
 use crate::error::JetResult;
 use crate::format::Value;
 use crate::store::KeyLimit;
@@ -200,10 +200,17 @@ impl Table<'_> {
     }
 
     pub(super) fn find(&self, from: From<'_>) -> JetResult<Option<Spot>> {
+        if let Some(table) = self.known_table() {
+            let tree = self.tree(&table)?;
+            let spot = self.find_here(&table, tree, from, |node| spot_of(&table, tree, &node, node.data));
+            if spot.is_some() {
+                return Ok(spot);
+            }
+        }
         self.read(|table, state, reader| {
             let tree = self.tree(table)?;
-            let found = tree::find(state, tree, from, reader)?;
-            Ok(found.map(|found| spot_of(table, tree, &found)))
+            let found = self.find_in(state, table, (tree, from), reader)?;
+            Ok(found.map(|found| spot_of(table, tree, &found.node, &found.data)))
         })
     }
 }
@@ -218,14 +225,14 @@ fn next_key(key: &[u8]) -> Vec<u8> {
     [key, &[0]].concat()
 }
 
-fn spot_of(table: &LiveTable, tree: TreeId, found: &FoundNode<'_>) -> Spot {
-    let key = found.node.key();
-    let primary: &[u8] = if tree == table.tree { &key } else { &found.data };
+fn spot_of(table: &LiveTable, tree: TreeId, node: &NodeOnPage<'_>, data: &[u8]) -> Spot {
+    let key = node.key();
+    let primary: &[u8] = if tree == table.tree { &key } else { data };
     Spot {
         primary: primary.into(),
         entry: Bookmark {
-            data: tree.bookmark(&key, &found.data).data.into(),
-            key: key.as_ref().into(),
+            data: tree.bookmark(&key, data).data.into(),
+            key: key.into(),
         },
     }
 }

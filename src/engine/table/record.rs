@@ -5,9 +5,9 @@ use crate::engine::bookmark::BookmarkRef;
 use crate::engine::catalog::{self, LiveTable};
 use crate::engine::long_values::LongValues;
 use crate::engine::record::{ColumnValue, RecordUpdate, long_values_of};
-use crate::engine::tree::{self, From};
+use crate::engine::tree::From;
 use crate::error::{JetErr, JetError, JetResult};
-use crate::format::{ColumnId, ColumnType, Lid, Value};
+use crate::format::{ColumnClass, ColumnId, ColumnType, Lid, PageSize, Record, Stored, Value};
 
 /// Bytes of a long value that are read at once: all pages of one look must be in memory together.
 const PIECE: usize = 64 << 10;
@@ -58,12 +58,8 @@ impl<'s> Table<'s> {
     /// The cursor is on none (`JET_errNoCurrentRecord`), or it was deleted (`JET_errRecordDeleted`).
     pub fn row(&self) -> JetResult<Row<'_, 's>> {
         let key = &self.spot()?.primary;
-        let record = self.read(|table, state, reader| {
-            let name = BookmarkRef { key, data: &[] };
-            match tree::find(state, table.tree, From::At(name), reader)? {
-                Some(found) => Ok(RecordUpdate::replace(table.layout.clone(), &found.data)?),
-                None => Err(deleted().into()),
-            }
+        let record = self.read_record(key, |table, record| {
+            RecordUpdate::replace(table.layout.clone(), record)
         })?;
         let key = key.clone();
         Ok(Row {
@@ -78,7 +74,33 @@ impl<'s> Table<'s> {
     /// # Errors
     /// As [`row`](Self::row) and [`Row::value`].
     pub fn value(&self, column: ColumnId) -> JetResult<Value> {
-        self.row()?.value(column)
+        let (key, size) = (&self.spot()?.primary, self.database.page_size);
+        let stored = self.read_record(key, |table, record| stored_value(table, size, record, column))?;
+        match stored {
+            Some(value) => Ok(value),
+            None => self.row()?.value(column),
+        }
+    }
+
+    /// Has `read` read the record with this key.
+    ///
+    /// # Errors
+    /// There is none (`JET_errRecordDeleted`); those of `read`.
+    pub(super) fn read_record<T>(
+        &self,
+        key: &[u8],
+        read: impl Fn(&LiveTable, &[u8]) -> JetResult<T>,
+    ) -> JetResult<T> {
+        let from = From::At(BookmarkRef { key, data: &[] });
+        if let Some(table) = self.known_table()
+            && let Some(done) = self.find_here(&table, table.tree, from, |node| read(&table, node.data))
+        {
+            return done;
+        }
+        self.read(|table, state, reader| {
+            let found = self.find_in(state, table, (table.tree, from), reader)?;
+            Ok(read(table, &found.ok_or_else(deleted)?.data)?)
+        })
     }
 
     /// Bytes of a long value from `offset` on; less than `len` only at its end.
@@ -212,6 +234,27 @@ impl Row<'_, '_> {
             }
         }
     }
+}
+
+/// A value that stands in the record as it is; `None` of one that must be looked for: a default, a tagged column.
+fn stored_value(
+    table: &LiveTable,
+    size: PageSize,
+    record: &[u8],
+    column: ColumnId,
+) -> JetResult<Option<Value>> {
+    let layout = table.layout.column(column)?;
+    let record = Record::read(size, record)?;
+    let stored = match column.class() {
+        ColumnClass::Fixed => record.fixed(column, layout.offset, layout.size)?,
+        ColumnClass::Variable => record.variable(column)?,
+        ColumnClass::Tagged => return Ok(None),
+    };
+    Ok(match (stored, layout.kind) {
+        (Stored::Value(bytes), Some(kind)) => Some(Value::read(kind, layout.code_page, bytes.to_vec())?),
+        (Stored::Null, _) => Some(Value::Null),
+        _ => None,
+    })
 }
 
 pub(super) fn deleted() -> JetError {

@@ -188,29 +188,24 @@ impl<'s> Table<'s> {
     }
 
     fn live(&self) -> JetResult<Arc<LiveTable>> {
-        let size = self.database.page_size;
-        let table = self.session.as_reader(|reader| {
-            self.database
-                .read(|state| catalog::table_of(state, size, self.objid, reader))
-        })?;
+        let table = self.read(|table, _, _| Ok(Arc::clone(table)))?;
         table.check_writable()?;
         Ok(table)
     }
 
     pub(super) fn record_bytes(&self, key: &[u8]) -> JetResult<Vec<u8>> {
-        self.read(|table, state, reader| {
-            let found = tree::find(state, table.tree, From::At(name(key)), reader)?;
-            Ok(found.ok_or_else(deleted)?.data.into_owned())
-        })
+        self.read_record(key, |_, record| Ok(record.to_vec()))
     }
 
     fn change_in_level<T>(&self, change: impl FnOnce(&mut Change<'_>) -> JetResult<T>) -> JetResult<T> {
-        self.session.in_level(|| {
-            self.session.change(&self.database, |begun| {
-                let reader = begun.transaction.state();
-                begun.state.catalog.check_records(self.objid, reader)?;
-                change(begun)
-            })
+        self.session.in_level(|| self.change(change))
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Change<'_>) -> JetResult<T>) -> JetResult<T> {
+        self.session.change(&self.database, |begun| {
+            let reader = begun.transaction.state();
+            begun.state.catalog.check_records(self.objid, reader)?;
+            change(begun)
         })
     }
 }
@@ -334,6 +329,14 @@ impl Update<'_, '_> {
             begun_from,
         } = self;
         let live = table.live()?;
+        // One node is inserted or not: no level is needed to take others back.
+        if matches!(begun_from, BegunFrom::Nothing)
+            && live.secondary.is_empty()
+            && table.session.level() > 0
+            && record.separations().next().is_none()
+        {
+            return table.change(|change| insert(change, &live, &mut record));
+        }
         table.change_in_level(|change| match &begun_from {
             BegunFrom::Nothing => insert(change, &live, &mut record),
             BegunFrom::Copied(old) => {

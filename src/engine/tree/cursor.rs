@@ -1,32 +1,37 @@
-//! A position in a tree that outlives the lock: the node's name and what was seen, and where it was, so that the next
-//! node is found without a descent as long as its leaf has not changed.
+//! Where a cursor rests: the leaf on which it saw a node, as that was then, so that the next node is found without a
+//! descent, and often without the lock.
+//!
+//! Pages in memory are never changed while somebody holds them, so the leaf stays what it was. It is still the page if
+//! the database has the same one. And where no node of the tree had a version, what stands on the leaf is what every
+//! transaction saw that was open then: such a transaction may go on reading it, whatever others do, as long as it
+//! changes nothing itself.
 
-use super::descend::{Place, page_of};
-use super::find::{FoundNode, From, Step, find, find_beside};
-use super::neighbours::{next, previous};
+use super::descend::{NodeOnPage, node_of};
+use super::find::{FoundNode, From};
 use crate::engine::bookmark::{BookmarkRef, TreeId};
-use crate::engine::state::{DatabaseState, Look};
-use crate::engine::transactions::TransactionState;
+use crate::engine::state::DatabaseState;
+use crate::format::{Page, PageBuffer};
+use std::sync::Arc;
 
-/// A position in a tree. What it holds is what the reader saw when it came there.
-#[derive(Debug, Clone)]
-pub(crate) struct Cursor {
+/// A leaf on which a node was seen.
+#[derive(Debug)]
+pub(crate) struct Rest {
     tree: TreeId,
-    key: Vec<u8>,
-    data: Vec<u8>,
-    /// Where the node was, on a leaf with this dbtime; nowhere before the first move.
-    hint: Option<(Place, u64)>,
+    leaf: Arc<PageBuffer>,
+    line: usize,
+    is_settled: bool,
 }
 
-impl Cursor {
-    /// A cursor that is nowhere.
-    pub(crate) fn new(tree: TreeId) -> Self {
-        Cursor {
+impl Rest {
+    /// Where a node was found.
+    pub(crate) fn new(state: &DatabaseState, tree: TreeId, found: &FoundNode<'_>) -> Option<Self> {
+        let place = found.node.place;
+        Some(Rest {
             tree,
-            key: Vec::new(),
-            data: Vec::new(),
-            hint: None,
-        }
+            leaf: Arc::clone(state.pages.peek(place.pgno)?),
+            line: place.line,
+            is_settled: !state.versions.has_any(tree),
+        })
     }
 
     /// The tree.
@@ -34,85 +39,49 @@ impl Cursor {
         self.tree
     }
 
-    /// The key of the node.
-    pub(crate) fn key(&self) -> &[u8] {
-        &self.key
+    /// The leaf and the line, if it is the node that `from` begins at.
+    pub(crate) fn at(&self, from: From<'_>) -> Option<(&Arc<PageBuffer>, usize)> {
+        let (From::At(bookmark) | From::After(bookmark) | From::Before(bookmark)) = from else {
+            return None;
+        };
+        let page = self.leaf.view().ok()?;
+        self.is_on(&page, bookmark).then_some((&self.leaf, self.line))
     }
 
-    /// The data of the node.
-    pub(crate) fn data(&self) -> &[u8] {
-        &self.data
-    }
-
-    /// The name of the node.
-    pub(crate) fn bookmark(&self) -> BookmarkRef<'_> {
-        self.tree.bookmark(&self.key, &self.data)
-    }
-
-    /// Moves to a node that the reader sees. `false`: there is none, and the cursor is where it was.
-    ///
-    /// # Errors
-    /// A page is missing: nothing has changed, call again. The tree is damaged.
-    pub(crate) fn find(
-        &mut self,
-        state: &DatabaseState,
-        from: From<'_>,
-        reader: &TransactionState,
-    ) -> Look<bool> {
-        let found = find(state, self.tree, from, reader)?;
-        Ok(self.take(found))
-    }
-
-    /// Moves to the next node that the reader sees.
-    ///
-    /// # Errors
-    /// As [`find`](Self::find).
-    pub(crate) fn next(&mut self, state: &DatabaseState, reader: &TransactionState) -> Look<bool> {
-        let found = self.beside(state, next, From::After(self.bookmark()), reader)?;
-        Ok(self.take(found))
-    }
-
-    /// Moves to the node before that the reader sees.
-    ///
-    /// # Errors
-    /// As [`find`](Self::find).
-    pub(crate) fn previous(&mut self, state: &DatabaseState, reader: &TransactionState) -> Look<bool> {
-        let found = self.beside(state, previous, From::Before(self.bookmark()), reader)?;
-        Ok(self.take(found))
-    }
-
-    fn beside<'s>(
-        &self,
-        state: &'s DatabaseState,
-        step: Step,
-        from: From<'_>,
-        reader: &TransactionState,
-    ) -> Look<Option<FoundNode<'s>>> {
-        match self
-            .hint
-            .filter(|&(place, dbtime)| self.is_unchanged(state, place.pgno, dbtime))
-        {
-            Some((place, _)) => find_beside(state, self.tree, place, step, reader),
-            None => find(state, self.tree, from, reader),
+    /// The node that `from` means, and whether it is on this leaf, as every transaction saw it that was open when the
+    /// cursor came here. `None`: the database must be asked.
+    pub(crate) fn find(&mut self, from: From<'_>) -> Option<NodeOnPage<'_>> {
+        let (From::At(bookmark) | From::After(bookmark) | From::Before(bookmark)) = from else {
+            return None;
+        };
+        let page = self.leaf.view().ok()?;
+        if !self.is_settled || !self.is_on(&page, bookmark) {
+            return None;
+        }
+        let mut line = self.line;
+        loop {
+            line = match from {
+                From::After(_) => line + 1,
+                From::Before(_) => line.checked_sub(1)?,
+                _ => line,
+            };
+            if line >= page.node_count() {
+                return None;
+            }
+            let node = node_of(&page, line).ok()?;
+            if !node.is_deleted() {
+                self.line = line;
+                return Some(node);
+            }
+            if line == self.line {
+                return None;
+            }
         }
     }
 
-    /// Whether a leaf is what it was; one that is not in memory may be anything.
-    fn is_unchanged(&self, state: &DatabaseState, pgno: u32, dbtime: u64) -> bool {
-        state.pages.get(pgno).is_some()
-            && page_of(state, self.tree, pgno).is_ok_and(|page| page.is_leaf() && page.dbtime() == dbtime)
-    }
-
-    fn take(&mut self, found: Option<FoundNode<'_>>) -> bool {
-        let Some(found) = found else {
-            return false;
-        };
-        self.key.clear();
-        self.key.extend_from_slice(found.node.prefix);
-        self.key.extend_from_slice(found.node.suffix);
-        self.data.clear();
-        self.data.extend_from_slice(&found.data);
-        self.hint = Some((found.node.place, found.node.dbtime));
-        true
+    fn is_on(&self, page: &Page<'_>, bookmark: BookmarkRef<'_>) -> bool {
+        page.node(self.line).is_ok_and(|node| {
+            node.compare_key(bookmark.key).is_eq() && (self.tree.is_unique || node.data == bookmark.data)
+        })
     }
 }

@@ -97,8 +97,21 @@ impl Way {
 /// # Errors
 /// A page is missing; the tree is damaged.
 pub(crate) fn seek(state: &DatabaseState, tree: TreeId, bookmark: BookmarkRef<'_>) -> Look<Seek> {
+    Ok(seek_leaf(state, tree, bookmark)?.1)
+}
+
+/// The same, with the leaf.
+///
+/// # Errors
+/// As [`seek`].
+pub(super) fn seek_leaf<'s>(
+    state: &'s DatabaseState,
+    tree: TreeId,
+    bookmark: BookmarkRef<'_>,
+) -> Look<(Page<'s>, Seek)> {
     let leaf = descend(state, tree, child_of(bookmark), |_| ())?;
-    seek_on(&leaf, tree, bookmark).map_err(|error| on_page(leaf.pgno, error))
+    let seek = seek_on(&leaf, tree, bookmark).map_err(|error| on_page(leaf.pgno, error))?;
+    Ok((leaf, seek))
 }
 
 /// The same, with the way there.

@@ -1,13 +1,14 @@
 //! Nodes as a transaction sees them: those that it does not see are passed over.
 
-use super::descend::{NodeOnPage, Place, damaged, node, seek};
-use super::neighbours::{at_or_next, first, last, next, previous};
+use super::descend::{NodeOnPage, damaged, node_of, seek_leaf};
+use super::neighbours::{Line, at_or_right, first_line, last_line, left_of};
 use crate::engine::bookmark::{BookmarkRef, TreeId};
 use crate::engine::state::{DatabaseState, Look};
 use crate::engine::transactions::TransactionState;
 use crate::engine::versions::Versions;
-use crate::format::NodeFlags;
+use crate::format::{NodeFlags, PageBuffer};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// A node as a transaction sees it.
 #[derive(Debug)]
@@ -38,7 +39,13 @@ pub(crate) enum From<'b> {
 }
 
 /// How to go on from a node that is not seen.
-pub(super) type Step = fn(&DatabaseState, TreeId, Place) -> Look<Option<Place>>;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Right,
+    Left,
+    /// No other will do.
+    Nowhere,
+}
 
 /// The node that a transaction sees there, if it sees one.
 ///
@@ -50,79 +57,87 @@ pub(crate) fn find<'s>(
     from: From<'_>,
     reader: &TransactionState,
 ) -> Look<Option<FoundNode<'s>>> {
-    let (place, step) = start(state, tree, from)?;
-    find_from(state, tree, place, step, reader)
+    let (line, step) = start(state, tree, from)?;
+    find_from(state, tree, line, step, reader)
 }
 
-/// The node that a transaction sees beside a place, in the direction of `step`.
+/// The same, where the node that `from` names, or names the neighbour of, stood in `line` of `leaf` when that was last
+/// looked at: as long as that is the page, there is no need to descend.
 ///
 /// # Errors
 /// As [`find`].
-pub(super) fn find_beside<'s>(
+pub(crate) fn find_near<'s>(
     state: &'s DatabaseState,
     tree: TreeId,
-    place: Place,
-    step: Step,
+    from: From<'_>,
+    (leaf, line): (&Arc<PageBuffer>, usize),
     reader: &TransactionState,
 ) -> Look<Option<FoundNode<'s>>> {
-    find_from(state, tree, step(state, tree, place)?, Some(step), reader)
+    let same = state
+        .pages
+        .peek(leaf.pgno())
+        .filter(|page| Arc::ptr_eq(page, leaf));
+    let Some(page) = same else {
+        return find(state, tree, from, reader);
+    };
+    let leaf = page.view()?;
+    let (line, step) = match from {
+        From::At(_) => (Some(Line { leaf, line }), Step::Nowhere),
+        From::After(_) => (at_or_right(state, tree, leaf, line + 1)?, Step::Right),
+        From::Before(_) => (left_of(state, tree, leaf, line)?, Step::Left),
+        From::First | From::Last | From::AtOrAfter(_) | From::AtOrBefore(_) => {
+            return find(state, tree, from, reader);
+        }
+    };
+    find_from(state, tree, line, step, reader)
 }
 
 /// Where the search begins, and which way it goes on.
-fn start(state: &DatabaseState, tree: TreeId, from: From<'_>) -> Look<(Option<Place>, Option<Step>)> {
+fn start<'s>(state: &'s DatabaseState, tree: TreeId, from: From<'_>) -> Look<(Option<Line<'s>>, Step)> {
+    let bookmark = match from {
+        From::First => return Ok((first_line(state, tree)?, Step::Right)),
+        From::Last => return Ok((last_line(state, tree)?, Step::Left)),
+        From::At(bookmark)
+        | From::AtOrAfter(bookmark)
+        | From::After(bookmark)
+        | From::AtOrBefore(bookmark)
+        | From::Before(bookmark) => bookmark,
+    };
+    let (leaf, found) = seek_leaf(state, tree, bookmark)?;
+    let line = found.place.line;
     Ok(match from {
-        From::First => (first(state, tree)?, Some(next)),
-        From::Last => (last(state, tree)?, Some(previous)),
-        From::At(bookmark) => {
-            let found = seek(state, tree, bookmark)?;
-            (found.is_equal.then_some(found.place), None)
-        }
-        From::AtOrAfter(bookmark) => {
-            let found = seek(state, tree, bookmark)?;
-            (at_or_next(state, tree, found.place)?, Some(next))
-        }
-        From::After(bookmark) => {
-            let found = seek(state, tree, bookmark)?;
-            let step = if found.is_equal { next } else { at_or_next };
-            (step(state, tree, found.place)?, Some(next))
-        }
-        From::AtOrBefore(bookmark) => {
-            let found = seek(state, tree, bookmark)?;
-            let place = match found.is_equal {
-                true => Some(found.place),
-                false => previous(state, tree, found.place)?,
-            };
-            (place, Some(previous))
-        }
-        From::Before(bookmark) => {
-            let found = seek(state, tree, bookmark)?;
-            (previous(state, tree, found.place)?, Some(previous))
-        }
+        From::At(_) => (found.is_equal.then_some(Line { leaf, line }), Step::Nowhere),
+        From::After(_) if found.is_equal => (at_or_right(state, tree, leaf, line + 1)?, Step::Right),
+        From::AtOrBefore(_) if found.is_equal => (Some(Line { leaf, line }), Step::Left),
+        From::Before(_) | From::AtOrBefore(_) => (left_of(state, tree, leaf, line)?, Step::Left),
+        _ => (at_or_right(state, tree, leaf, line)?, Step::Right),
     })
 }
 
-/// The first node from a place on that the reader sees.
+/// The first node from a line on that the reader sees.
 fn find_from<'s>(
     state: &'s DatabaseState,
     tree: TreeId,
-    mut place: Option<Place>,
-    step: Option<Step>,
+    mut line: Option<Line<'s>>,
+    step: Step,
     reader: &TransactionState,
 ) -> Look<Option<FoundNode<'s>>> {
     let has_versions = state.versions.has_any(tree);
-    let begun = place;
+    let begun = line.map(Line::place);
     let mut passed = 0_u64;
-    while let Some(here) = place {
-        if let Some(found) = see(state, tree, here, has_versions, reader)? {
+    while let Some(here) = line {
+        if let Some(found) = see(state, tree, &here, has_versions, reader)? {
             return Ok(Some(found));
         }
-        let Some(step) = step else {
-            return Ok(None);
-        };
         passed += 1;
-        place = step(state, tree, here)?;
-        if place == begun || passed > MAX_NODES {
-            return Err(damaged(here.pgno, "closes a cycle of leaves"));
+        line = match step {
+            Step::Right => at_or_right(state, tree, here.leaf, here.line + 1)?,
+            Step::Left => left_of(state, tree, here.leaf, here.line)?,
+            Step::Nowhere => None,
+        };
+        let is_back = line.is_some() && line.map(Line::place) == begun;
+        if is_back || passed > MAX_NODES {
+            return Err(damaged(here.leaf.pgno, "closes a cycle of leaves"));
         }
     }
     Ok(None)
@@ -131,15 +146,15 @@ fn find_from<'s>(
 /// More nodes than a database has.
 const MAX_NODES: u64 = 1 << 44;
 
-/// The node at a place as the reader sees it; `None` if it does not.
+/// The node of a line as the reader sees it; `None` if it does not.
 fn see<'s>(
     state: &'s DatabaseState,
     tree: TreeId,
-    place: Place,
+    line: &Line<'s>,
     has_versions: bool,
     reader: &TransactionState,
 ) -> Look<Option<FoundNode<'s>>> {
-    let node = node(state, tree, place)?;
+    let node = node_of(&line.leaf, line.line)?;
     if !has_versions || !node.flags.contains(NodeFlags::VERSIONED) {
         let data = Cow::Borrowed(node.data);
         return Ok((!node.is_deleted()).then_some(FoundNode { node, data }));

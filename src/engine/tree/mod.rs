@@ -31,10 +31,10 @@ mod tests;
 mod undo;
 
 pub(crate) use add::{add, add64};
-pub(crate) use cursor::Cursor;
+pub(crate) use cursor::Rest;
 pub(crate) use delete::{delete, delete_unversioned};
 pub(crate) use descend::{NodeOnPage, Place, Seek, node, seek};
-pub(crate) use find::{FoundNode, From, find};
+pub(crate) use find::{FoundNode, From, find, find_near};
 pub(crate) use insert::{insert, insert_unversioned};
 pub(crate) use neighbours::{first, last, next, previous};
 pub(crate) use remove::remove_deleted;

@@ -13,6 +13,30 @@ use crate::format::Page;
 /// # Errors
 /// A page is missing; the tree is damaged.
 pub(crate) fn first(state: &DatabaseState, tree: TreeId) -> Look<Option<Place>> {
+    Ok(first_line(state, tree)?.map(Line::place))
+}
+
+/// A line of a leaf that is at hand.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Line<'s> {
+    pub(super) leaf: Page<'s>,
+    pub(super) line: usize,
+}
+
+impl Line<'_> {
+    pub(super) fn place(self) -> Place {
+        Place {
+            pgno: self.leaf.pgno,
+            line: self.line,
+        }
+    }
+}
+
+/// The first node, deleted or not.
+///
+/// # Errors
+/// As [`first`].
+pub(super) fn first_line(state: &DatabaseState, tree: TreeId) -> Look<Option<Line<'_>>> {
     let leaf = descend(state, tree, |_| Ok(0), |_| ())?;
     if let Some(prev) = leaf.prev() {
         let what = format!("is the first leaf, but has page {prev} on its left");
@@ -26,6 +50,14 @@ pub(crate) fn first(state: &DatabaseState, tree: TreeId) -> Look<Option<Place>> 
 /// # Errors
 /// As [`first`].
 pub(crate) fn last(state: &DatabaseState, tree: TreeId) -> Look<Option<Place>> {
+    Ok(last_line(state, tree)?.map(Line::place))
+}
+
+/// The last node, deleted or not.
+///
+/// # Errors
+/// As [`first`].
+pub(super) fn last_line(state: &DatabaseState, tree: TreeId) -> Look<Option<Line<'_>>> {
     let leaf = descend(state, tree, |page| Ok(page.node_count()), |_| ())?;
     if let Some(next) = leaf.next() {
         let what = format!("is the last leaf, but has page {next} on its right");
@@ -40,16 +72,7 @@ pub(crate) fn last(state: &DatabaseState, tree: TreeId) -> Look<Option<Place>> {
 /// As [`first`].
 pub(crate) fn next(state: &DatabaseState, tree: TreeId, place: Place) -> Look<Option<Place>> {
     let leaf = leaf_of(state, tree, place.pgno)?;
-    at_or_right(state, tree, leaf, place.line + 1)
-}
-
-/// The node at a place, or if that is behind the last line of its leaf, the next.
-///
-/// # Errors
-/// As [`first`].
-pub(super) fn at_or_next(state: &DatabaseState, tree: TreeId, place: Place) -> Look<Option<Place>> {
-    let leaf = leaf_of(state, tree, place.pgno)?;
-    at_or_right(state, tree, leaf, place.line)
+    Ok(at_or_right(state, tree, leaf, place.line + 1)?.map(Line::place))
 }
 
 /// The node before a place, deleted or not.
@@ -58,15 +81,19 @@ pub(super) fn at_or_next(state: &DatabaseState, tree: TreeId, place: Place) -> L
 /// As [`first`].
 pub(crate) fn previous(state: &DatabaseState, tree: TreeId, place: Place) -> Look<Option<Place>> {
     let leaf = leaf_of(state, tree, place.pgno)?;
-    left_of(state, tree, leaf, place.line)
+    Ok(left_of(state, tree, leaf, place.line)?.map(Line::place))
 }
 
-fn at_or_right<'s>(
+/// The node of this line of a leaf, or if that is behind the last one, the next.
+///
+/// # Errors
+/// As [`first`].
+pub(super) fn at_or_right<'s>(
     state: &'s DatabaseState,
     tree: TreeId,
     mut leaf: Page<'s>,
     mut line: usize,
-) -> Look<Option<Place>> {
+) -> Look<Option<Line<'s>>> {
     let begun = leaf.pgno;
     while line >= leaf.node_count() {
         let Some(next) = leaf.next() else {
@@ -76,16 +103,19 @@ fn at_or_right<'s>(
         check_link(right.header.prev, leaf.pgno, next, begun)?;
         (leaf, line) = (right, 0);
     }
-    let pgno = leaf.pgno;
-    Ok(Some(Place { pgno, line }))
+    Ok(Some(Line { leaf, line }))
 }
 
-fn left_of<'s>(
+/// The node before this line of a leaf.
+///
+/// # Errors
+/// As [`first`].
+pub(super) fn left_of<'s>(
     state: &'s DatabaseState,
     tree: TreeId,
     mut leaf: Page<'s>,
     line: usize,
-) -> Look<Option<Place>> {
+) -> Look<Option<Line<'s>>> {
     let begun = leaf.pgno;
     let mut line = line.min(leaf.node_count());
     while line == 0 {
@@ -96,10 +126,8 @@ fn left_of<'s>(
         check_link(left.header.next, leaf.pgno, prev, begun)?;
         (leaf, line) = (left, left.node_count());
     }
-    Ok(Some(Place {
-        pgno: leaf.pgno,
-        line: line - 1,
-    }))
+    let line = line - 1;
+    Ok(Some(Line { leaf, line }))
 }
 
 /// Checks that leaf `found`, which leaf `from` names as a sibling, names that one too (`named`).
