@@ -73,7 +73,11 @@ pub(crate) fn live(disk: &Disk, plan: Plan, promised: &Promised, done: &mut Done
         }
         match how {
             0 => std::mem::drop(instance),
-            1 => instance.term(Term::Dirty)?,
+            // That it ended dirty is what was asked for.
+            1 => match instance.term(Term::Dirty) {
+                Err(error) if error.code() == JetErr::DirtyShutdown => {}
+                other => other?,
+            },
             2 => instance.term(Term::Abrupt)?,
             _ => instance.term(Term::Complete)?,
         }
