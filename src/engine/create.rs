@@ -111,7 +111,7 @@ impl Core {
     fn log_creation(&self, path: &Path, dbid: u8, header: &DatabaseHeader) -> JetResult<LogPosition> {
         let path = logged_path(&path.to_string_lossy());
         let record = LogRecord::CreateDatabase(CreateDatabase {
-            session: SessionIds::OWN,
+            session: SessionIds::of_database(dbid),
             database: dbid,
             grbit: 0,
             pages_most: 0,
@@ -172,7 +172,7 @@ impl Creation<'_> {
     fn finish_now(&self) -> JetResult<()> {
         let core = self.core;
         let record = LogRecord::CreateDatabaseFinish(CreateDatabaseFinish {
-            session: SessionIds::OWN,
+            session: self.file.database.own_session(),
             database: self.file.database.dbid,
         });
         let appended = core.shared.log.append(&[record])?;

@@ -34,6 +34,13 @@ impl SessionIds {
     /// The session of the engine itself: who attaches databases and cleans up.
     pub(crate) const OWN: u16 = FIRST;
 
+    /// The session of a database, whose transactions begin and end under one lock of its state: its dbid, less than any
+    /// number that is taken. It also creates the database: redo by the genuine engine keeps a database to the session of
+    /// `CreateDB` until its `CreateDBFinish`, and waits for ever on what another one does with it.
+    pub(crate) fn of_database(dbid: u8) -> u16 {
+        u16::from(dbid)
+    }
+
     /// The number of a read outside of a transaction, which the log never sees.
     pub(crate) const NONE: u16 = 0;
 

@@ -5,6 +5,7 @@
 
 use super::catalog::CatalogState;
 use super::pages::Pages;
+use super::session_ids::SessionIds;
 use super::shared::Shared;
 use super::versions::{VersionOf, Versions};
 use crate::error::{JetErr, JetError, JetResult};
@@ -140,7 +141,7 @@ impl AttachedDatabase {
     /// `procid` of the database's own session, whose transactions begin and end under one lock of the state: sessions
     /// that are begun have other numbers, from 7 on.
     pub(crate) fn own_session(&self) -> u16 {
-        u16::from(self.dbid)
+        SessionIds::of_database(self.dbid)
     }
 
     /// Has an operation look at pages, from the beginning again each time that one had to be read.
