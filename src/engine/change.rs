@@ -14,13 +14,13 @@ use super::state::{AttachedDatabase, DatabaseState};
 use super::versions::{Operation, Version};
 use crate::error::JetResult;
 use crate::format::log_record::{
-    ConvertFdp, CreateMultipleExtentFdp, CreateSingleExtentFdp, DBTIME_NIL, LogRecord, MacroBoundary, Merge,
-    NodeOperation, OperationFlags, PageOperation, Split, Undo,
+    ConvertFdp, CreateMultipleExtentFdp, CreateSingleExtentFdp, DBTIME_NIL, EmptyTree, LogRecord,
+    MacroBoundary, Merge, NodeOperation, OperationFlags, PageOperation, Split, Undo,
 };
 use crate::format::{FormatError, PageBuffer};
 use crate::recovery::{
     Decision, PageChange, RedoPages, Undoing, apply_convert_fdp, apply_create_multiple_extent,
-    apply_create_single_extent, apply_merge, apply_node, apply_split, undo_node,
+    apply_create_single_extent, apply_empty_tree, apply_merge, apply_node, apply_split, undo_node,
 };
 use crate::store::log_stream::Appended;
 
@@ -179,6 +179,16 @@ impl Change<'_> {
     pub(crate) fn merge(&mut self, dbtime: u64, levels: &[Merge<'_>]) -> JetResult<()> {
         let records = levels.iter().copied().map(LogRecord::Merge).collect();
         self.macro_of(dbtime, records, |pages| apply_merge(pages, levels))
+    }
+
+    /// Takes all pages of a tree but its root.
+    ///
+    /// # Errors
+    /// As [`node`](Self::node).
+    pub(crate) fn empty_tree(&mut self, record: EmptyTree<'_>) -> JetResult<()> {
+        self.record_of_pages(&[LogRecord::EmptyTree(record)], |pages| {
+            apply_empty_tree(pages, &record)
+        })
     }
 
     /// Takes back one operation on a node. `make` makes the record of an operation whose dbtimes are set.

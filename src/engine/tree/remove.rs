@@ -1,12 +1,14 @@
-//! Deleted nodes go for good, and leaves on which nothing is left (log-and-recovery.md sections 4.6 and 8.3).
+//! Deleted nodes go for good, and leaves on which nothing else is left (log-and-recovery.md sections 4.6 and 8.3).
 //!
 //! ```text
-//! Delete … Delete · Merge2 … Merge2 · the pages are given back
+//! Delete … Delete · Merge2 … Merge2 (the last node goes with its leaf) · the pages are given back
+//! Delete … Delete · EmptyTree (with the last leaf)                      · the pages are given back
 //! ```
 //!
-//! The pages above a leaf that goes lose their pointer to it, and go too if that was their only one. A tree keeps its
-//! last leaf. The last node of a leaf goes with it, in one macro: a crash never leaves a leaf without nodes. Where the
-//! leaf must stay, so does the deleted node.
+//! The pages above a leaf that goes lose their pointer to it, and go too if that was their only one. The last node of a
+//! leaf goes with it, in one macro: a crash never leaves a leaf without nodes. Where the leaf must stay, so does the
+//! deleted node. When the last leaf goes, the root becomes an empty leaf, the only one that there may be: all as in the
+//! genuine engine.
 
 use super::descend::{Place, Way, node, page_of, seek, seek_with_way};
 use super::insert::{node_change, to_u16};
@@ -18,13 +20,12 @@ use crate::engine::state::{DatabaseState, Look};
 use crate::error::JetResult;
 use crate::format::PageFlags;
 use crate::format::log_record::{
-    DBTIME_NIL, ImageFlags, LogRecord, Merge, MergeFlags, MergeType, NodeDeletion, OperationFlags,
-    PageOperation,
+    DBTIME_NIL, EmptiedPage, EmptiedPages, EmptyTree, ImageFlags, LogRecord, Merge, MergeFlags, MergeType,
+    NodeDeletion, NodeOperation, OperationFlags, PageOperation,
 };
 
-/// Removes a node that is deleted for everybody, and the leaf if nothing is left on it. Does nothing if the node is
-/// gone, is not deleted (any more), or has versions. The last node of a leaf that must stay stays too: no leaf but a root
-/// is empty.
+/// Removes a node that is deleted for everybody, and the leaf if it is the last one on it. Does nothing if the node is
+/// gone, is not deleted (any more), or has versions; nor where the leaf would have to go and cannot.
 ///
 /// # Errors
 /// The tree is damaged; the log cannot be appended to.
@@ -61,26 +62,62 @@ struct Plan {
     separator: Vec<u8>,
 }
 
-/// Removes the leaf whose only node has this bookmark, unless it is the last leaf of the tree.
+/// Removes the leaf on which only the node of a bookmark is left, and the pages above it that lead to no other.
 fn remove_leaf(change: &mut Change<'_>, tree: TreeId, bookmark: BookmarkRef<'_>) -> JetResult<()> {
-    let planned = change.database.look_in(change.state, |state| {
+    let (plan, way, leaf) = change.database.look_in(change.state, |state| {
         let (way, found) = seek_with_way(state, tree, bookmark)?;
-        Ok((plan(state, tree, &way)?, found.place.pgno))
+        let leaf = page_of(state, tree, found.place.pgno)?;
+        let is_only = leaf.prev().is_none() && leaf.next().is_none();
+        let plan = plan(state, tree, &way)?;
+        Ok((plan, is_only.then_some(way), found.place.pgno))
     })?;
-    let (Some(plan), leaf) = planned else {
-        return Ok(());
+    let above: Vec<u32> = match (&plan, &way) {
+        (Some(plan), _) => {
+            merge(change, tree, plan, leaf)?;
+            let emptied = plan.above.iter();
+            let emptied = emptied.filter(|(_, flags)| flags.contains(MergeFlags::EMPTY_PAGE));
+            emptied.map(|(place, _)| place.pgno).collect()
+        }
+        (None, Some(way)) => {
+            let above = way.parents().iter().skip(1);
+            let above: Vec<u32> = above.map(|place| place.pgno).collect();
+            empty_tree(change, tree, above.iter().copied().chain([leaf]))?;
+            above
+        }
+        // The pages above cannot forget it.
+        (None, None) => return Ok(()),
     };
-    merge(change, tree, &plan, leaf)?;
-    let emptied = plan
-        .above
-        .iter()
-        .filter(|(_, flags)| flags.contains(MergeFlags::EMPTY_PAGE));
-    let pages: Vec<u32> = std::iter::once(leaf)
-        .chain(emptied.map(|(place, _)| place.pgno))
-        .collect();
-    pages
-        .into_iter()
-        .try_for_each(|pgno| space::free_page(change, tree, pgno))
+    let mut pages = std::iter::once(leaf).chain(above);
+    pages.try_for_each(|pgno| space::free_page(change, tree, pgno))
+}
+
+/// Makes the root an empty leaf, and every other page of the tree empty: `pages`, from the one below the root on.
+fn empty_tree(change: &mut Change<'_>, tree: TreeId, pages: impl Iterator<Item = u32>) -> JetResult<()> {
+    let dbtime = change.state.next_dbtime();
+    let mut list = Vec::new();
+    for page in pages {
+        let header = change.page(page)?.header()?;
+        let emptied = EmptiedPage {
+            dbtime_before: header.dbtime,
+            page,
+            flags: header.flags.bits(),
+        };
+        list.extend(emptied.to_bytes());
+    }
+    let root = Place {
+        pgno: tree.root,
+        line: 0,
+    };
+    let page = operation(change, tree, root, dbtime)?;
+    change.empty_tree(EmptyTree {
+        node: NodeOperation {
+            page,
+            rceid: 0,
+            page_fdp: tree.fdp,
+            objid: tree.objid,
+        },
+        emptied: EmptiedPages::new(&list),
+    })
 }
 
 /// How the pages above a leaf forget it; `None` if that cannot be.

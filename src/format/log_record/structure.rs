@@ -3,6 +3,7 @@
 use super::operation::{NodeOperation, PageOperation, flag_field, named_number};
 use super::shape::{Tail, record};
 use super::value::{FieldValue, Sink};
+use crate::format::bytes::put;
 
 record! {
     /// `CreateMultipleExtentFDP`: a tree with space trees of its own.
@@ -267,7 +268,23 @@ pub struct EmptiedPage {
     pub flags: u32,
 }
 
+impl EmptiedPage {
+    /// The 16 bytes of the list.
+    pub fn to_bytes(self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        put(&mut bytes, 0, &self.dbtime_before.to_le_bytes());
+        put(&mut bytes, 8, &self.page.to_le_bytes());
+        put(&mut bytes, 12, &self.flags.to_le_bytes());
+        bytes
+    }
+}
+
 impl<'a> EmptiedPages<'a> {
+    /// The list in these bytes, 16 for each page.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        EmptiedPages(bytes)
+    }
+
     /// The pages; a rest that is no whole entry is none.
     pub fn iter(self) -> impl Iterator<Item = EmptiedPage> + 'a {
         let (entries, _) = self.0.as_chunks::<16>();

@@ -5,7 +5,7 @@ use crate::format::log_record::{DBTIME_NIL, LogRecord, Merge, NodeOperation, Spl
 use crate::format::{PageBuffer, PageSize};
 use crate::recovery::{
     Decision, PageChange, RedoPages, Undoing, apply_convert_fdp, apply_create_multiple_extent,
-    apply_create_single_extent, apply_merge, apply_node, apply_split, undo_node,
+    apply_create_single_extent, apply_empty_tree, apply_merge, apply_node, apply_split, undo_node,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -90,6 +90,7 @@ impl Replayed {
             LogRecord::CreateMultipleExtentFdp(record) => apply_create_multiple_extent(self, record).unwrap(),
             LogRecord::CreateSingleExtentFdp(record) => apply_create_single_extent(self, record).unwrap(),
             LogRecord::ConvertFdp(record) => apply_convert_fdp(self, record).unwrap(),
+            LogRecord::EmptyTree(record) => apply_empty_tree(self, record).unwrap(),
             LogRecord::UndoInfo(info) => {
                 self.befores.insert(info.node.rceid, info.before_image.to_vec());
             }
