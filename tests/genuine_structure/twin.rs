@@ -17,6 +17,9 @@ use std::sync::Arc;
 
 const PATH: &str = "/instance/test.edb";
 
+/// Asks for something more.
+type Also<T> = fn(T) -> T;
+
 /// What the public API cannot make: indexes over parts of values, and those that nest multi-valued columns.
 pub(crate) fn is_made(index: &IndexSchema) -> bool {
     index.entry.tuple_limits.is_none() && !index.entry.flags.contains(IndexFlags::NESTED_TABLE)
@@ -78,7 +81,7 @@ fn column_definition(column: &ColumnSchema) -> ColumnDefinition {
     if let Some(default) = &entry.default {
         definition = definition.default_value(default.clone());
     }
-    let set: [(ColumnFlags, fn(ColumnDefinition) -> ColumnDefinition); 6] = [
+    let set: [(ColumnFlags, Also<ColumnDefinition>); 6] = [
         (ColumnFlags::NOT_NULL, ColumnDefinition::not_null),
         (ColumnFlags::AUTO_INCREMENT, ColumnDefinition::auto_increment),
         (ColumnFlags::VERSION, ColumnDefinition::version),
@@ -132,7 +135,7 @@ fn index_definition(table: &TableSchema, index: &IndexSchema) -> IndexDefinition
         _ if has(IndexFlags::NO_NULL_SEGMENT) => definition.disallow_null(),
         _ => definition.ignore_any_null(),
     };
-    let set: [(IndexFlags, fn(IndexDefinition) -> IndexDefinition); 5] = [
+    let set: [(IndexFlags, Also<IndexDefinition>); 5] = [
         (IndexFlags::UNIQUE, IndexDefinition::unique),
         (IndexFlags::SORT_NULLS_HIGH, IndexDefinition::sort_nulls_high),
         (IndexFlags::CROSS_PRODUCT, IndexDefinition::cross_product),
