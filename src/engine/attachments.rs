@@ -24,7 +24,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The files of the attached databases, and where recovery would begin.
 #[derive(Debug)]
 pub(super) struct Attachments {
-    clock: Arc<dyn Clock>,
     events: EventSink,
     files: RwLock<Vec<Arc<AttachedFile>>>,
     /// The checkpoint, packed.
@@ -63,9 +62,8 @@ pub(super) struct Counters {
 
 impl Attachments {
     /// No databases yet.
-    pub(super) fn new(clock: Arc<dyn Clock>, events: EventSink, checkpoint: LogPosition) -> Self {
+    pub(super) fn new(events: EventSink, checkpoint: LogPosition) -> Self {
         Attachments {
-            clock,
             events,
             files: RwLock::new(Vec::new()),
             checkpoint: AtomicU64::new(checkpoint.pack()),

@@ -54,6 +54,11 @@ impl Core {
     /// those ends must not be lost either.
     fn write_taken(&self, file: &AttachedFile, batch: &[DirtyPage], page_last: u32) -> JetResult<()> {
         self.shared.log.flush_to(self.shared.log.end())?;
+        let durable = self.shared.log.durable();
+        debug_assert!(
+            !self.is_logged() || batch.iter().all(|dirty| dirty.modified <= durable),
+            "a page is to be written before its log"
+        );
         let pages: Vec<_> = batch.iter().map(|dirty| Arc::clone(&dirty.page)).collect();
         file.write_pages(&pages, page_last)
     }

@@ -47,8 +47,11 @@ pub struct Instance {
 pub enum Term {
     /// `JET_bitTermComplete`: what is to be cleaned up is cleaned up, all is written, databases are clean.
     Complete,
-    /// `JET_bitTermAbrupt`: nothing is cleaned up; all is written, databases are clean.
+    /// `JET_bitTermAbrupt`: nothing is cleaned up; all is written, databases are clean. A backup that is in progress is
+    /// aborted.
     Abrupt,
+    /// `JET_bitTermStopBackup`: as [`Complete`](Self::Complete); a backup that is in progress is aborted.
+    StopBackup,
     /// `JET_bitTermDirty`: the log becomes durable, and nothing else is written; the next start recovers. Always answers
     /// `JET_errDirtyShutdown`.
     Dirty,
@@ -152,11 +155,19 @@ impl Instance {
     ///
     /// # Errors
     /// Sessions are in a transaction (`JET_errTooManyActiveUsers`, as the genuine engine refuses it): the instance goes
-    /// on; [`Term::Dirty`] ends it all the same, and the next start rolls the transactions back.
+    /// on, and likewise with [`Term::Complete`] while a backup is in progress (`JET_errBackupInProgress`), after which none
+    /// begins any more; [`Term::Dirty`] ends it all the same, and the next start rolls the transactions back.
     /// `JET_errDirtyShutdown`: it was to end dirty, it had stopped because of a failure, or something could not be written
     /// now; it has ended, and the next start recovers.
     pub fn term(&self, how: Term) -> JetResult<()> {
+        self.core.backup.refuse();
+        if how == Term::Complete {
+            self.core.backup.check_none()?;
+        }
         self.core.refuse_new_work(how)?;
+        if matches!(how, Term::Abrupt | Term::StopBackup) {
+            self.core.stop_backup();
+        }
         *self.background.lock() = None;
         let ended = self.core.end(how);
         self.core.close_all();
@@ -202,7 +213,7 @@ impl Core {
             self.flush_log()?;
             return Err(JetError::rule(JetErr::DirtyShutdown, "that was asked for"));
         }
-        if how == Term::Complete {
+        if matches!(how, Term::Complete | Term::StopBackup) {
             self.clean_up()?;
         }
         let ended = self.end_cleanly();
@@ -240,6 +251,7 @@ impl Core {
 
     /// Nothing works any more, and no file is locked that nobody else has open.
     fn close_all(&self) {
+        let _ = self.backup.stop();
         let what = "the instance has ended";
         let _ = self.shared.fail(JetError::rule(JetErr::NotInitialized, what));
         self.shared.log.close();

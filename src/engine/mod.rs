@@ -79,7 +79,6 @@
 //! * [`Instance`], `core`: beginning and end; `parameters`, `events`; `start`, `recover`: what init does;
 //! * `attachments`, `attach`, `create`: databases as files, and their headers;
 //! * `flush`, `checkpoint`, `cleanup`, `background`: what is done beside the sessions.
-#![expect(dead_code, reason = "the layers above are being built")]
 
 mod attach;
 mod attachments;

@@ -207,12 +207,6 @@ impl Pages {
         }
     }
 
-    /// Whether a transaction is open that changed this page since it was last written.
-    pub(crate) fn has_open_transaction(&self, pgno: u32) -> bool {
-        let dirty = self.frames.get(&pgno).and_then(|frame| frame.dirty.as_ref());
-        dirty.is_some_and(|dirty| dirty.transactions.iter().any(|one| one.is_open()))
-    }
-
     /// The open transactions with changes on dirty pages: their before images are to be logged before those pages can
     /// be written.
     pub(crate) fn open_transactions(&self) -> Vec<Arc<TransactionState>> {

@@ -193,6 +193,7 @@ impl Session {
     }
 
     /// What all sessions of the instance share.
+    #[cfg(test)]
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

@@ -84,12 +84,6 @@ impl Shared {
         self.databases.read().clone()
     }
 
-    /// The database with this `dbid`.
-    pub(crate) fn database(&self, dbid: u8) -> Option<Arc<AttachedDatabase>> {
-        let databases = self.databases.read();
-        databases.iter().find(|database| database.dbid == dbid).cloned()
-    }
-
     /// Adds a database that was attached.
     pub(crate) fn add_database(&self, database: Arc<AttachedDatabase>) {
         let mut databases = self.databases.write();

@@ -278,7 +278,7 @@ impl Start {
 
     fn attachments(&self, checkpoint: LogPosition) -> Arc<Attachments> {
         let events = self.parameters.events.clone();
-        Arc::new(Attachments::new(Arc::clone(&self.clock), events, checkpoint))
+        Arc::new(Attachments::new(events, checkpoint))
     }
 
     fn options(&self, naming: LogNaming, observer: Arc<Attachments>) -> LogStreamOptions {

@@ -14,7 +14,6 @@ pub mod bulk_load;
 mod database;
 mod file_lock;
 mod header_update;
-#[allow(dead_code, reason = "the layers above are being built")]
 mod index_key;
 pub(crate) mod instance_names;
 pub mod log_reader;
@@ -27,7 +26,6 @@ mod page_cache;
 pub(crate) mod read_header;
 mod record_column;
 mod schema;
-#[allow(dead_code, reason = "the layers above are being built")]
 mod search_key;
 pub(crate) mod system_catalog;
 mod table;
@@ -41,14 +39,10 @@ pub(crate) use index_key::{Comparison, Incomparable, IndexKeys};
 pub(crate) use long_values::{LongValues, plain_chunk};
 pub use overlay::{FoundPage, FrozenOverlay, Overlay, SpillDirectory};
 pub use read_header::{read_checkpoint, read_database_header, read_database_header_page, read_log_header};
-#[allow(unused_imports, reason = "the layers above are being built")]
-pub(crate) use record_column::{ReadLongValue, RecordColumn};
+pub(crate) use record_column::RecordColumn;
 pub use schema::{ColumnSchema, IndexSchema, Schema, TableSchema};
-#[allow(unused_imports, reason = "the layers above are being built")]
 pub use search_key::KeyLimit;
 pub(crate) use search_key::{SearchKey, padded};
-#[allow(unused_imports, reason = "the layers above are being built")]
-pub(crate) use table::columns;
 pub(crate) use table::columns as table_columns;
 pub use table::{Column, Row, Rows, Table};
 pub use tree::{Entry, Scan, Tree};

@@ -9,8 +9,6 @@ use std::borrow::Cow;
 
 /// Above every byte of a key.
 const SENTINEL: u8 = 0xff;
-/// `JET_cbKeyMost`: the longest key of any index.
-const KEY_MOST: usize = 2000;
 /// Bytes of a group of a variable binary, without its marker.
 const GROUP_LEN: usize = 8;
 
@@ -84,24 +82,6 @@ impl SearchKey {
     /// A key of no columns.
     pub(crate) fn new() -> Self {
         Self::default()
-    }
-
-    /// A key that is normalised already (`JET_bitNormalizedKey`), as a bookmark or another key holds it.
-    ///
-    /// # Errors
-    /// It is longer than any key (`JET_errInvalidParameter`).
-    pub(crate) fn normalised(index: &IndexKeys, key: &[u8]) -> JetResult<Self> {
-        let most = usize::from(index.rules().key_most);
-        if key.len() > KEY_MOST.max(most + 1) {
-            let what = format!("a key of {} bytes is longer than any", key.len());
-            return Err(JetError::rule(JetErr::InvalidParameter, what));
-        }
-        Ok(SearchKey {
-            bytes: key.get(..most + 1).unwrap_or(key).to_vec(),
-            columns: 1,
-            is_full: false,
-            has_limit: key.len() > most,
-        })
     }
 
     /// Appends the next column of `index`. `None` is NULL; bytes of length 0 are a value of no bytes
@@ -191,11 +171,6 @@ impl SearchKey {
         self.has_limit = made.limit(limit);
         self.bytes.append(&mut made.bytes);
         Ok(())
-    }
-
-    /// How many columns it has.
-    pub(crate) fn columns(&self) -> usize {
-        self.columns
     }
 
     /// The key; up to a byte longer than the index's keys where it has a limit.
@@ -492,17 +467,6 @@ mod tests {
         );
         let cut = key(&text, &[b"abcdefgh", b"de"], KeyLimit::FullColumnEnd).unwrap();
         assert_eq!(cut, b"\x7fABCDE");
-    }
-
-    #[test]
-    fn a_normalised_key_is_taken_as_it_is() {
-        let numbers = index(&[column(1, ColumnType::Long, 4)], 5, false);
-        let key = SearchKey::normalised(&numbers, &[1, 2, 3]).unwrap();
-        assert_eq!(key.bytes().unwrap(), [1, 2, 3]);
-        let mut cut = SearchKey::normalised(&numbers, &[1; 9]).unwrap();
-        assert_eq!(cut.bytes().unwrap(), [1; 6]);
-        assert!(cut.column(&numbers, None, KeyLimit::None).is_err());
-        assert!(SearchKey::normalised(&numbers, &[1; 2001]).is_err());
     }
 
     #[test]

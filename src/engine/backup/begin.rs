@@ -18,6 +18,8 @@ use std::sync::Arc;
 pub(crate) struct LiveBackup {
     pub(super) core: Arc<Core>,
     pub(super) scope: Scope,
+    /// What [`BackupHold`](super::BackupHold) knows it by.
+    pub(super) number: u64,
     /// The end of the log when the backup began, and when that was: what identifies it.
     pub(super) mark: LogPosition,
     pub(super) time: LogTime,
@@ -32,6 +34,7 @@ pub(crate) struct LiveBackup {
 #[derive(Debug)]
 pub(crate) struct DatabaseCopy {
     core: Arc<Core>,
+    number: u64,
     pub(super) file: Arc<AttachedFile>,
     /// Encoded, with the mark of the backup.
     header_page: Vec<u8>,
@@ -53,15 +56,19 @@ impl LiveBackup {
     /// of a database without a full one (`JET_errMissingFullBackup`); the log cannot be written.
     pub(crate) fn begin(core: &Arc<Core>, scope: Scope, frozen: Option<&SpillDirectory>) -> JetResult<Self> {
         core.check_can_log()?;
-        core.backup.begin()?;
-        let begun = Self::begin_now(core, scope, frozen);
+        let number = core.backup.begin(scope)?;
+        let begun = Self::begin_now(core, (number, scope), frozen);
         if begun.is_err() {
-            release(core);
+            release(core, number);
         }
         begun
     }
 
-    fn begin_now(core: &Arc<Core>, scope: Scope, frozen: Option<&SpillDirectory>) -> JetResult<Self> {
+    fn begin_now(
+        core: &Arc<Core>,
+        (number, scope): (u64, Scope),
+        frozen: Option<&SpillDirectory>,
+    ) -> JetResult<Self> {
         // Nobody attaches, detaches or makes a database until the set is fixed, and the checkpoint stays.
         let _administration = core.administration.lock();
         let (mark, time) = (core.shared.log.end(), core.now());
@@ -77,6 +84,7 @@ impl LiveBackup {
         let mut backup = LiveBackup {
             core: Arc::clone(core),
             scope,
+            number,
             mark,
             time,
             first_generation,
@@ -115,6 +123,7 @@ impl LiveBackup {
         image.header.backup_full_current = info;
         Ok(DatabaseCopy {
             core: Arc::clone(&self.core),
+            number: self.number,
             header_page: image.header.encode(),
             image,
             info,
@@ -146,13 +155,29 @@ impl LiveBackup {
     }
 }
 
-/// Nothing is kept and pinned any more.
-pub(super) fn release(core: &Core) {
-    core.attachments.all().iter().for_each(|file| file.thaw());
-    core.backup.end();
+/// Nothing is kept and pinned any more; answers whether the backup was still in progress.
+pub(super) fn release(core: &Core, number: u64) -> bool {
+    let was_in_progress = core.backup.end(number);
+    if was_in_progress {
+        core.thaw();
+    }
+    was_in_progress
 }
 
 impl Core {
+    fn thaw(&self) {
+        self.attachments.all().iter().for_each(|file| file.thaw());
+    }
+
+    /// The instance ends: so does a backup that is in progress, as aborted.
+    pub(in crate::engine) fn stop_backup(&self) {
+        if let Some(scope) = self.backup.stop() {
+            self.thaw();
+            self.note_backup(BackupPhase::Abort, scope, BackupInfo::default());
+            self.note_backup(BackupPhase::Stop, scope, BackupInfo::default());
+        }
+    }
+
     /// The generation of the checkpoint in its file, from which recovery of a copy begins.
     pub(super) fn checkpoint_generation(&self) -> JetResult<u32> {
         let Some(file) = &self.checkpoint else {
@@ -207,7 +232,7 @@ impl DatabaseCopy {
     /// pages. While they are read nobody writes them.
     ///
     /// # Errors
-    /// The file cannot be read, or a page could not be kept.
+    /// The file cannot be read, or a page could not be kept; the instance has ended the backup.
     pub(crate) fn read_pages(&self, first: u32, buf: &mut [u8]) -> JetResult<()> {
         let database = &self.file.database;
         let in_file = |error: JetError| error.in_file(&database.path).on_page(first);
@@ -221,10 +246,11 @@ impl DatabaseCopy {
         let read = read.map_err(|error| in_file(JetError::io("read", error)))?;
         // Pages that were never written, behind the end of the file.
         buf.get_mut(read..).unwrap_or_default().fill(0);
-        match &self.images {
-            Some(images) => images.put_over(buf, first).map_err(in_file),
-            None => Ok(()),
+        if let Some(images) = &self.images {
+            images.put_over(buf, first).map_err(in_file)?;
         }
+        // Pages are kept only as long as the backup is in progress.
+        self.core.backup.check(self.number)
     }
 
     /// The page that follows the last one (section 6.6). To be asked for only when all other pages were read; of a frozen

@@ -1,5 +1,6 @@
 //! What a backup in progress keeps from happening (external-backup.md section 1.6).
 
+use super::Scope;
 use crate::error::{JetErr, JetError, JetResult};
 use parking_lot::Mutex;
 
@@ -9,27 +10,31 @@ pub(crate) struct BackupHold(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    is_in_progress: bool,
+    in_progress: Option<Scope>,
+    /// Of the last backup that began.
+    number: u64,
     /// The instance is ending, or has tried to.
     is_refused: bool,
     first_generation: Option<u32>,
 }
 
 impl BackupHold {
-    /// Begins a backup.
+    /// Begins a backup; answers its number.
     ///
     /// # Errors
-    /// `JET_errBackupInProgress`; `JET_errBackupNotAllowedYet` when the instance ends.
-    pub(crate) fn begin(&self) -> JetResult<()> {
+    /// `JET_errBackupInProgress`; `JET_errBackupNotAllowedYet` when the instance ends, or has tried to.
+    pub(crate) fn begin(&self, scope: Scope) -> JetResult<u64> {
         let mut state = self.0.lock();
         if state.is_refused {
             let what = "the instance is ending";
             return Err(JetError::rule(JetErr::BackupNotAllowedYet, what));
         }
-        if std::mem::replace(&mut state.is_in_progress, true) {
+        if state.in_progress.is_some() {
             return Err(in_progress());
         }
-        Ok(())
+        state.in_progress = Some(scope);
+        state.number += 1;
+        Ok(state.number)
     }
 
     /// Logs from `generation` on stay until the backup ends.
@@ -37,10 +42,15 @@ impl BackupHold {
         self.0.lock().first_generation = Some(generation);
     }
 
-    /// The backup has ended.
-    pub(crate) fn end(&self) {
+    /// The backup of this number ends; answers whether it was still in progress.
+    pub(crate) fn end(&self, number: u64) -> bool {
         let mut state = self.0.lock();
-        (state.is_in_progress, state.first_generation) = (false, None);
+        state.number == number && state.stop().is_some()
+    }
+
+    /// The instance ends whatever backup is in progress.
+    pub(crate) fn stop(&self) -> Option<Scope> {
+        self.0.lock().stop()
     }
 
     /// No backup begins any more.
@@ -63,10 +73,30 @@ impl BackupHold {
     /// # Errors
     /// `JET_errBackupInProgress`.
     pub(crate) fn check_none(&self) -> JetResult<()> {
-        if self.0.lock().is_in_progress {
-            return Err(in_progress());
+        match self.0.lock().in_progress {
+            None => Ok(()),
+            Some(_) => Err(in_progress()),
         }
-        Ok(())
+    }
+
+    /// For what can only be done during the backup of this number.
+    ///
+    /// # Errors
+    /// `JET_errBackupAbortByServer`: the instance has ended it.
+    pub(crate) fn check(&self, number: u64) -> JetResult<()> {
+        let state = self.0.lock();
+        if state.number == number && state.in_progress.is_some() {
+            return Ok(());
+        }
+        let what = "the instance has ended the backup";
+        Err(JetError::rule(JetErr::BackupAbortByServer, what))
+    }
+}
+
+impl State {
+    fn stop(&mut self) -> Option<Scope> {
+        self.first_generation = None;
+        self.in_progress.take()
     }
 }
 

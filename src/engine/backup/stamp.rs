@@ -18,6 +18,7 @@ impl LiveBackup {
         if std::mem::replace(&mut *is_ended, true) {
             return Ok(());
         }
+        self.core.backup.check(self.number)?;
         let stamped = self.stamp(is_truncated, is_stamped);
         self.finish();
         stamped.map_err(|error| self.core.fail(error))
@@ -26,7 +27,7 @@ impl LiveBackup {
     /// Ends as aborted.
     pub(crate) fn abort(&self) {
         let mut is_ended = self.is_ended.lock();
-        if !std::mem::replace(&mut *is_ended, true) {
+        if !std::mem::replace(&mut *is_ended, true) && self.core.backup.check(self.number).is_ok() {
             self.core
                 .note_backup(BackupPhase::Abort, self.scope, BackupInfo::default());
             self.finish();
@@ -34,7 +35,7 @@ impl LiveBackup {
     }
 
     fn finish(&self) {
-        release(&self.core);
+        release(&self.core, self.number);
         self.core
             .note_backup(BackupPhase::Stop, self.scope, BackupInfo::default());
     }

@@ -70,11 +70,6 @@ impl LiveIndex {
             .as_ref()
             .map_err(|(code, why)| JetError::rule(*code, format!("index {}: {why}", self.name)))
     }
-
-    /// Whether no key stands twice.
-    pub(crate) fn is_unique(&self) -> bool {
-        self.entry.flags.contains(IndexFlags::UNIQUE)
-    }
 }
 
 impl LiveTable {

@@ -32,7 +32,6 @@ mod tables;
 mod tests;
 mod unneeded;
 
-#[allow(unused_imports, reason = "the layers above are being built")]
 pub(crate) use {
     build::{BuildSite, IndexBuild, IndexNode, KeysOfRecord},
     columns::{add_column, delete_column},

@@ -9,8 +9,7 @@ use crate::engine::tree::{self, From};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{
     CATALOG_OBJID, CATALOG_ROOT, CatalogEntry, CatalogObject, LongValueEntry, PageFlags, PageSize,
-    SHADOW_CATALOG_OBJID, SHADOW_CATALOG_ROOT, catalog_key_prefix, catalog_name_key, catalog_root_key,
-    entry_type,
+    SHADOW_CATALOG_OBJID, SHADOW_CATALOG_ROOT, catalog_key_prefix, catalog_root_key, entry_type,
 };
 use crate::store::system_catalog::{
     NAME_OBJID, NAME_ROOT, OBJIDS_NAME, Object, ROOT_OBJECTS_OBJID, ROOT_OBJECTS_ROOT,
@@ -138,21 +137,6 @@ pub(super) fn find_table(state: &DatabaseState, name: &str, reader: &Transaction
         Some(found) => Ok(Some(objid_of(&found.data)?)),
         None => Ok(None),
     }
-}
-
-/// Whether a table has an entry of this kind and name, as `reader` sees it.
-///
-/// # Errors
-/// As [`find_table`].
-pub(super) fn has_name(
-    state: &DatabaseState,
-    table: u32,
-    kind: u16,
-    name: &str,
-    reader: &TransactionState,
-) -> Look<bool> {
-    let name = catalog_name_key(table, kind, name)?;
-    Ok(tree::find(state, NAME, From::At(key(&name)), reader)?.is_some())
 }
 
 /// All entries of a table, as `reader` sees them, in the order of the index `Id`: the table itself first.

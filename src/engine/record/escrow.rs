@@ -73,6 +73,7 @@ impl EscrowColumn {
         }
     }
 
+    #[cfg(test)]
     /// What adding `delta` to `value` gives: wraps as the column's bytes do.
     pub(crate) fn add(&self, value: i64, delta: i64) -> i64 {
         let sum = value.wrapping_add(delta);

@@ -14,15 +14,9 @@ mod set;
 mod tagged;
 mod update;
 
-#[allow(unused_imports, reason = "the layers above are being built")]
 pub(crate) use escrow::{EscrowColumn, EscrowWidth};
-#[allow(unused_imports, reason = "the layers above are being built")]
 pub(crate) use layout::RecordLayout;
-#[allow(unused_imports, reason = "the layers above are being built")]
-pub(crate) use separation::Separation;
-#[allow(unused_imports, reason = "the layers above are being built")]
 pub(crate) use set::{Operation, Outcome, Place, SetColumn, Unique};
-#[allow(unused_imports, reason = "the layers above are being built")]
 pub(crate) use update::{ColumnValue, RecordUpdate, long_values_of};
 
 #[cfg(test)]

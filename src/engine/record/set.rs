@@ -40,8 +40,6 @@ pub(crate) enum Operation {
     /// `JET_bitSetOverwriteLV`: the bytes take the place of those at an offset (`ibLongValue`), which is not behind
     /// its end.
     Overwrite(usize),
-    /// `JET_bitSetOverwriteLV | JET_bitSetSizeLV`: the same, and it ends behind them.
-    OverwriteAndSize(usize),
     /// `JET_bitSetSizeLV`: it gets this length, by zeros at its end; 0 leaves a value of no bytes. The bytes that are
     /// given do not count.
     Size(usize),
@@ -332,7 +330,7 @@ impl RecordUpdate {
         let offset = match how.operation {
             Operation::Append => present.len(),
             Operation::Overwrite(offset) => offset,
-            Operation::Replace | Operation::OverwriteAndSize(_) | Operation::Size(_) => return Ok(false),
+            Operation::Replace | Operation::Size(_) => return Ok(false),
         };
         let bytes = value.unwrap_or_default();
         let end = end_of(offset, bytes, present.len())?;
@@ -376,13 +374,11 @@ fn operate(
         Operation::Replace => return Ok(Some(value.map(<[u8]>::to_vec))),
         Operation::Size(len) => return resized(present, len).map(|bytes| Some(Some(bytes))),
         Operation::Append => present.as_ref().map_or(0, |present| present.len()),
-        Operation::Overwrite(offset) | Operation::OverwriteAndSize(offset) => offset,
+        Operation::Overwrite(offset) => offset,
     };
     let mut whole = present.map(Cow::into_owned).unwrap_or_default();
     let end = end_of(offset, bytes, whole.len())?;
-    if matches!(operation, Operation::OverwriteAndSize(_)) {
-        whole.truncate(end);
-    } else if bytes.is_empty() && !is_new {
+    if bytes.is_empty() && !is_new {
         return Ok(None);
     }
     let behind = whole.get(end..).map(<[u8]>::to_vec).unwrap_or_default();

@@ -22,7 +22,6 @@ mod owner;
 mod reserve;
 mod take;
 
-#[allow(unused_imports, reason = "the layers above are being built")]
 pub(crate) use create::{NewTree, create_root, create_tree, delete_tree};
 
 use super::bookmark::TreeId;

@@ -263,14 +263,6 @@ impl<'s> Table<'s> {
         })
     }
 
-    /// Has `look` look at the table, but at no page.
-    fn with_table<T>(&self, look: impl Fn(&LiveTable) -> JetResult<T>) -> JetResult<T> {
-        match self.known_table() {
-            Some(table) => look(&table),
-            None => self.read(|table, _, _| Ok(look(table)?)),
-        }
-    }
-
     /// The tree that the cursor goes through.
     fn tree(&self, table: &LiveTable) -> JetResult<TreeId> {
         Ok(match self.secondary(table)? {

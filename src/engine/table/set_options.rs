@@ -12,7 +12,7 @@ use crate::engine::record::{Place, SetColumn, Unique};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SetOptions {
-    pub(super) unique: bool,
+    pub(super) unique: Unique,
     place: Place,
     revert_to_default: bool,
 }
@@ -21,7 +21,19 @@ impl SetOptions {
     /// `JET_bitSetUniqueMultiValues`: no two values of the column may be equal.
     #[must_use]
     pub fn unique(self) -> Self {
-        SetOptions { unique: true, ..self }
+        SetOptions {
+            unique: Unique::Bytes,
+            ..self
+        }
+    }
+
+    /// `JET_bitSetUniqueNormalizedMultiValues`: no two values of the column may be equal as keys of up to 255 bytes.
+    #[must_use]
+    pub fn unique_normalized(self) -> Self {
+        SetOptions {
+            unique: Unique::Keys,
+            ..self
+        }
     }
 
     /// `JET_bitSetSeparateLV`: a long value goes into the long value tree, however short it is.
@@ -54,7 +66,7 @@ impl SetOptions {
     pub(super) fn of_value(self, sequence: usize) -> SetColumn {
         SetColumn {
             sequence,
-            unique: if self.unique { Unique::Bytes } else { Unique::No },
+            unique: self.unique,
             place: self.place,
             revert_to_default: self.revert_to_default,
             ..SetColumn::default()

@@ -13,7 +13,8 @@ use crate::engine::catalog::{self, LiveTable};
 use crate::engine::change::Change;
 use crate::engine::long_values::Piece;
 use crate::engine::record::{
-    ColumnValue, EscrowColumn, EscrowWidth, Operation, Outcome, RecordUpdate, SetColumn, long_values_of,
+    ColumnValue, EscrowColumn, EscrowWidth, Operation, Outcome, RecordUpdate, SetColumn, Unique,
+    long_values_of,
 };
 use crate::engine::tree::{self, From};
 use crate::error::{JetErr, JetError, JetResult};
@@ -249,7 +250,7 @@ impl Update<'_, '_> {
         let stored = value.stored();
         let bytes = stored.first().map(|bytes| &**bytes);
         let how = options.of_value(sequence);
-        if options.unique
+        if options.unique != Unique::No
             && let Some(bytes) = bytes
         {
             self.check_unequal(column, sequence, bytes)?;

@@ -43,8 +43,6 @@ pub(crate) struct NodeOnPage<'s> {
     pub(crate) suffix: &'s [u8],
     /// The data.
     pub(crate) data: &'s [u8],
-    /// The dbtime of the page: as long as it has this, the node is there.
-    pub(crate) dbtime: u64,
 }
 
 impl<'s> NodeOnPage<'s> {
@@ -151,7 +149,6 @@ pub(super) fn node_of<'s>(page: &Page<'s>, line: usize) -> Look<NodeOnPage<'s>> 
         prefix: node.prefix,
         suffix: node.suffix,
         data: node.data,
-        dbtime: page.dbtime(),
     })
 }
 

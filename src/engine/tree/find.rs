@@ -32,8 +32,6 @@ pub(crate) enum From<'b> {
     AtOrAfter(BookmarkRef<'b>),
     /// The first after this bookmark.
     After(BookmarkRef<'b>),
-    /// The one with this bookmark, else the one before.
-    AtOrBefore(BookmarkRef<'b>),
     /// The last before this bookmark.
     Before(BookmarkRef<'b>),
 }
@@ -85,7 +83,7 @@ pub(crate) fn find_near<'s>(
         From::At(_) => (Some(Line { leaf, line }), Step::Nowhere),
         From::After(_) => (at_or_right(state, tree, leaf, line + 1)?, Step::Right),
         From::Before(_) => (left_of(state, tree, leaf, line)?, Step::Left),
-        From::First | From::Last | From::AtOrAfter(_) | From::AtOrBefore(_) => {
+        From::First | From::Last | From::AtOrAfter(_) => {
             return find(state, tree, from, reader);
         }
     };
@@ -97,19 +95,16 @@ fn start<'s>(state: &'s DatabaseState, tree: TreeId, from: From<'_>) -> Look<(Op
     let bookmark = match from {
         From::First => return Ok((first_line(state, tree)?, Step::Right)),
         From::Last => return Ok((last_line(state, tree)?, Step::Left)),
-        From::At(bookmark)
-        | From::AtOrAfter(bookmark)
-        | From::After(bookmark)
-        | From::AtOrBefore(bookmark)
-        | From::Before(bookmark) => bookmark,
+        From::At(bookmark) | From::AtOrAfter(bookmark) | From::After(bookmark) | From::Before(bookmark) => {
+            bookmark
+        }
     };
     let (leaf, found) = seek_leaf(state, tree, bookmark)?;
     let line = found.place.line;
     Ok(match from {
         From::At(_) => (found.is_equal.then_some(Line { leaf, line }), Step::Nowhere),
         From::After(_) if found.is_equal => (at_or_right(state, tree, leaf, line + 1)?, Step::Right),
-        From::AtOrBefore(_) if found.is_equal => (Some(Line { leaf, line }), Step::Left),
-        From::Before(_) | From::AtOrBefore(_) => (left_of(state, tree, leaf, line)?, Step::Left),
+        From::Before(_) => (left_of(state, tree, leaf, line)?, Step::Left),
         _ => (at_or_right(state, tree, leaf, line)?, Step::Right),
     })
 }

@@ -10,7 +10,6 @@
 //! * `insert`, `replace`, `delete`, `add`: changes of one node; `conflict`: who may make them;
 //! * `split`: room on full pages; `reserve`: room that is kept for rollbacks;
 //! * `undo`: changes taken back; `remove`: deleted nodes and empty leaves go.
-#![allow(unused_imports, reason = "the layers above are being built")]
 
 mod add;
 mod conflict;
@@ -32,12 +31,11 @@ mod undo;
 
 pub(crate) use add::{add, add64};
 pub(crate) use cursor::Rest;
-pub(crate) use delete::{delete, delete_unversioned};
-pub(crate) use descend::{NodeOnPage, Place, Seek, node, seek};
+pub(crate) use delete::delete;
+pub(crate) use descend::{NodeOnPage, node, seek};
 pub(crate) use find::{FoundNode, From, find, find_near};
 pub(crate) use insert::{insert, insert_unversioned};
-pub(crate) use neighbours::{first, last, next, previous};
+pub(crate) use neighbours::{first, last, next};
 pub(crate) use remove::remove_deleted;
-pub(crate) use replace::{replace, replace_unversioned};
-pub(crate) use reserve::release_reserved;
+pub(crate) use replace::replace;
 pub(crate) use undo::{log_undo_info, roll_back, undo_newest};

@@ -75,15 +75,6 @@ pub(crate) fn next(state: &DatabaseState, tree: TreeId, place: Place) -> Look<Op
     Ok(at_or_right(state, tree, leaf, place.line + 1)?.map(Line::place))
 }
 
-/// The node before a place, deleted or not.
-///
-/// # Errors
-/// As [`first`].
-pub(crate) fn previous(state: &DatabaseState, tree: TreeId, place: Place) -> Look<Option<Place>> {
-    let leaf = leaf_of(state, tree, place.pgno)?;
-    Ok(left_of(state, tree, leaf, place.line)?.map(Line::place))
-}
-
 /// The node of this line of a leaf, or if that is behind the last one, the next.
 ///
 /// # Errors

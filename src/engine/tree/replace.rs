@@ -30,20 +30,6 @@ pub(crate) fn replace(
     replace_as(change, tree, bookmark, data, OperationFlags::VERSIONED)
 }
 
-/// Replaces the data of a node without a version.
-///
-/// # Errors
-/// As [`replace`].
-pub(crate) fn replace_unversioned(
-    change: &mut Change<'_>,
-    tree: TreeId,
-    key: &[u8],
-    data: &[u8],
-) -> JetResult<()> {
-    let bookmark = tree.bookmark(key, &[]);
-    replace_as(change, tree, bookmark, data, OperationFlags::empty())
-}
-
 fn replace_as(
     change: &mut Change<'_>,
     tree: TreeId,

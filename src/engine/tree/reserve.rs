@@ -88,23 +88,3 @@ pub(super) fn has_room(change: &mut Change<'_>, tree: TreeId, pgno: u32, cost: u
     refresh(change, tree, pgno)?;
     Ok(cost <= change.page(pgno)?.room())
 }
-
-/// Gives back what a page keeps for transactions that have ended: before it is written, since a clean database must not
-/// keep anything (section 8.5).
-pub(crate) fn release_reserved(state: &mut DatabaseState, pgno: u32) {
-    let Some(page) = state.pages.get(pgno).filter(|page| page.uncommitted_free() > 0) else {
-        return;
-    };
-    let objid = page.header().map_or(0, |header| header.objid);
-    let kept = match state.versions.tree_of(objid) {
-        None => Some(0),
-        Some(tree) => page_of(state, tree, pgno)
-            .and_then(|page| of_lines(state, tree, &page))
-            .ok()
-            .map(|kept| kept.iter().sum()),
-    };
-    // A page that cannot be understood keeps what it has.
-    if let (Some(bytes), Ok(page)) = (kept, state.pages.change(pgno)) {
-        page.set_uncommitted_free(bytes);
-    }
-}

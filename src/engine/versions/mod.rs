@@ -88,7 +88,6 @@ pub(crate) struct Dropped {
 /// The versions of one tree.
 #[derive(Debug)]
 struct TreeVersions {
-    tree: TreeId,
     /// By node, oldest first.
     nodes: HashMap<Arc<Bookmark>, Vec<Version>>,
 }
@@ -115,7 +114,6 @@ impl Versions {
         };
         self.open.entry(version.transaction.trx()).or_default().push(of);
         let of_tree = self.trees.entry(tree.fdp).or_insert_with(|| TreeVersions {
-            tree,
             nodes: HashMap::new(),
         });
         let nodes = &mut of_tree.nodes;
@@ -141,12 +139,6 @@ impl Versions {
         self.trees
             .get(&tree.fdp)
             .is_some_and(|of_tree| !of_tree.nodes.is_empty())
-    }
-
-    /// The tree with this objid, if nodes of it have versions.
-    pub(crate) fn tree_of(&self, objid: u32) -> Option<TreeId> {
-        let mut trees = self.trees.values().map(|of_tree| of_tree.tree);
-        trees.find(|tree| tree.objid == objid)
     }
 
     /// Whether any node of a tree has a version that `reader` does not see.

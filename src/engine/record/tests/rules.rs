@@ -392,7 +392,6 @@ fn parts_of_long_values_are_appended_overwritten_and_resized() {
         operate(Operation::Overwrite(6), b"there, all").unwrap(),
         b"hELlo there, all"
     );
-    assert_eq!(operate(Operation::OverwriteAndSize(5), b"!").unwrap(), b"hELlo!");
     assert_eq!(operate(Operation::Size(3), b"").unwrap(), b"hEL");
     assert_eq!(operate(Operation::Size(5), b"").unwrap(), b"hEL\0\0");
     assert_eq!(

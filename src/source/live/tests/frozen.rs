@@ -175,3 +175,38 @@ fn nothing_is_attached_or_detached_during_a_backup() {
     backup.end_with(EndGrbit::ABORT.bits()).unwrap();
     rig.instance.detach_database(DATABASE).unwrap();
 }
+
+#[test]
+fn an_instance_does_not_end_under_a_backup_unless_it_is_told_to_stop_it() {
+    let rig = Rig::new(|parameters| parameters);
+    let session = rig.session();
+    rig.commit(&session, 0, 0, 50);
+    let backup = rig.backup();
+    backup.begin(FROZEN).unwrap();
+    let file = backup.get_attach_info().unwrap().remove(0);
+    let (handle, _) = backup.open_file(&file.name).unwrap();
+    let error = rig.instance.term(Term::Complete).unwrap_err();
+    assert_eq!(error.code(), JetErr::BackupInProgress);
+    // It goes on, and so does the backup; but no other one begins.
+    rig.commit(&session, 0, 50, 50);
+    backup.read_at(handle, &mut [0; 16384], 0).unwrap();
+    rig.instance.term(Term::StopBackup).unwrap();
+    let error = backup.read_at(handle, &mut [0; 16384], 8192).unwrap_err();
+    assert_eq!(error.code(), JetErr::BackupAbortByServer);
+    backup.end().unwrap();
+    assert!(!matches!(backup.outcome(), Some(BackupOutcome::Complete { .. })));
+}
+
+#[test]
+fn after_an_attempt_to_end_no_backup_begins() {
+    let rig = Rig::new(|parameters| parameters);
+    let backup = rig.backup();
+    backup.begin(FROZEN).unwrap();
+    rig.instance.term(Term::Complete).unwrap_err();
+    backup.end_with(EndGrbit::ABORT.bits()).unwrap();
+    assert_eq!(
+        backup.begin(FROZEN).unwrap_err().code(),
+        JetErr::BackupNotAllowedYet
+    );
+    rig.instance.term(Term::Complete).unwrap();
+}
