@@ -121,11 +121,11 @@ impl Change<'_> {
         })
     }
 
-    /// The start of a record that makes page `pgno` from nothing.
-    pub(crate) fn new_page_operation(&mut self, pgno: u32) -> PageOperation {
+    /// The start of a record that makes page `pgno` from nothing, and takes `dbtimes`.
+    pub(crate) fn new_page_operation(&mut self, pgno: u32, dbtimes: u64) -> PageOperation {
         let operation = self.transaction.page_operation(self.database.dbid, pgno);
         PageOperation {
-            dbtime: self.state.next_dbtime(),
+            dbtime: self.state.last_of_dbtimes(dbtimes),
             dbtime_before: DBTIME_NIL,
             ..operation
         }

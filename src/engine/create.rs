@@ -28,8 +28,8 @@ use std::sync::Arc;
 
 /// The version of the record: its contents follow as ordinary records.
 const CONTENTS_FOLLOW: (u16, u16) = (2, 0);
-/// The dbtime of a new database before its first change, as recovery has it.
-const FIRST_DBTIME: u64 = 1;
+/// The dbtime of a new database before its first change, as recovery has it (`dbtimeStart`).
+const FIRST_DBTIME: u64 = 0x40;
 
 /// A database that is being made. Nobody attaches, detaches or makes another one meanwhile.
 #[derive(Debug)]

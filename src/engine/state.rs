@@ -114,7 +114,14 @@ impl DatabaseState {
 
     /// The dbtime of the next change.
     pub(crate) fn next_dbtime(&mut self) -> u64 {
-        self.dbtime += 1;
+        self.last_of_dbtimes(1)
+    }
+
+    /// The last of `count` dbtimes: those of a record in whose redo the genuine engine dirties pages so many times, and
+    /// takes a dbtime each. Its counter would be ahead of the log otherwise, and a page that a later split makes would
+    /// look to it as if the split were done.
+    pub(crate) fn last_of_dbtimes(&mut self, count: u64) -> u64 {
+        self.dbtime += count;
         self.dbtime
     }
 }

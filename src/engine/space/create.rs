@@ -104,8 +104,12 @@ pub(crate) fn create_root(change: &mut Change<'_>, pages: u32) -> JetResult<()> 
     create_multiple(change, ROOT, 0, pages)
 }
 
+/// Dbtimes that the making of a tree takes (measured in genuine logs).
+const SINGLE_DBTIMES: u64 = 2;
+const MULTIPLE_DBTIMES: u64 = 9;
+
 fn create_single(change: &mut Change<'_>, tree: TreeId, parent: u32, pages: u32) -> JetResult<()> {
-    let page = new_root(change, tree);
+    let page = new_root(change, tree, SINGLE_DBTIMES);
     change.create_single_extent(CreateSingleExtentFdp {
         page,
         objid: tree.objid,
@@ -116,7 +120,7 @@ fn create_single(change: &mut Change<'_>, tree: TreeId, parent: u32, pages: u32)
 }
 
 fn create_multiple(change: &mut Change<'_>, tree: TreeId, parent: u32, pages: u32) -> JetResult<()> {
-    let page = new_root(change, tree);
+    let page = new_root(change, tree, MULTIPLE_DBTIMES);
     change.create_multiple_extent(CreateMultipleExtentFdp {
         page,
         objid: tree.objid,
@@ -128,9 +132,9 @@ fn create_multiple(change: &mut Change<'_>, tree: TreeId, parent: u32, pages: u3
     })
 }
 
-fn new_root(change: &mut Change<'_>, tree: TreeId) -> PageOperation {
+fn new_root(change: &mut Change<'_>, tree: TreeId, dbtimes: u64) -> PageOperation {
     PageOperation {
         flags: tree.operation_flags(),
-        ..change.new_page_operation(tree.fdp)
+        ..change.new_page_operation(tree.fdp, dbtimes)
     }
 }

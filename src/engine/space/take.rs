@@ -25,6 +25,8 @@ const GROWTH_SHARE: u32 = 8;
 const GROWTH_MOST: usize = 4 << 20;
 /// Pages of the second extent of a tree that had a single one: two roots of space trees and one to use.
 const SECONDARY_LEAST: u32 = 3;
+/// Dbtimes that the making of such roots takes (measured in genuine logs).
+const CONVERT_DBTIMES: u64 = 7;
 
 /// Takes a run of pages from a tree: the one after page `near` if it is long enough, or the lowest. Where it has none it
 /// gets more space.
@@ -138,7 +140,7 @@ fn convert(change: &mut Change<'_>, owner: &Owner) -> JetResult<()> {
     let secondary = take(change, parent, wanted, 0)?;
     let (tree, page_oe) = (owner.tree, first_of(secondary));
     let kind = change.page(tree.fdp)?.header()?.flags & (KIND | PageFlags::NEW_RECORD_FORMAT);
-    let dbtime = change.state.next_dbtime();
+    let dbtime = change.state.last_of_dbtimes(CONVERT_DBTIMES);
     let page = PageOperation {
         flags: tree.operation_flags(),
         ..change.page_operation(tree.fdp, dbtime)?
