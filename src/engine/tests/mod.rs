@@ -4,6 +4,7 @@ mod columns;
 mod cursors;
 mod faults;
 mod index_build;
+mod logged;
 mod long_values;
 mod rows;
 
