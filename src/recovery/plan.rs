@@ -284,8 +284,14 @@ impl<'f> Plan<'f> {
     ) -> JetResult<()> {
         if is_first {
             redo.begin_at(header);
+            // The checkpoint may be the end of a generation: the first record is in the next one then, but that the
+            // databases need only logs from the checkpoint on is as true.
+            let now = Now {
+                position: start.position,
+                ..redo.now
+            };
             for logged in &start.attached {
-                redo.databases.attach(logged.clone(), redo.now)?;
+                redo.databases.attach(logged.clone(), now)?;
             }
         }
         redo.enter_generation(header)?;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::io::{Seeded, Which, count_up};
+use crate::store::read_checkpoint;
 
 /// Works for a while: rounds of changes, some rolled back, some lazily committed, one never ended. Returns what is
 /// committed durably, and what may be there instead.
@@ -208,4 +209,28 @@ fn logs_that_a_checkpoint_needs_and_that_are_gone_are_missed() {
     }
     assert_eq!(disk.init().unwrap_err().code(), JetErr::MissingLogFile);
     assert!(disk.exists(CHECKPOINT));
+}
+
+#[test]
+fn a_checkpoint_at_the_end_of_a_generation_is_where_redo_begins() {
+    let disk = Disk::new(&[A]);
+    let instance = disk.init().unwrap();
+    let live = Live::attach(&disk, &instance, A).unwrap();
+    let mut met = 0;
+    for value in 1..400 {
+        let mut work = Work::begin(&instance);
+        live.set(&mut work, 2 * (value % 100), Some(value)).unwrap();
+        work.commit().unwrap();
+        let checkpoint = read_checkpoint(&disk.memory, Path::new(CHECKPOINT));
+        let checkpoint = checkpoint.unwrap().unwrap().unwrap().checkpoint;
+        let newest = instance.core().shared.log.end().generation;
+        if checkpoint.generation < newest && checkpoint.sector == 15 {
+            met += 1;
+            let copy = disk.copy();
+            copy.init().unwrap().term(Term::Complete).unwrap();
+            assert_eq!(copy.rows(A)[&(2 * (value % 100))], value);
+        }
+        instance.flush().unwrap();
+    }
+    assert!(met > 0);
 }
