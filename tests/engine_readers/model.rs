@@ -36,8 +36,11 @@ impl Model {
         format!("{what}{}", self.named)
     }
 
-    pub(crate) fn rows(&self) -> usize {
-        self.tables.values().map(|table| table.rows.len()).sum()
+    /// How many rows there are, and how many of these all readers can read.
+    pub(crate) fn rows(&self) -> (usize, usize) {
+        let rows = |table: &Table| table.rows.len();
+        let for_all = self.tables.values().filter(|table| !table.has_null_for_default);
+        (self.tables.values().map(rows).sum(), for_all.map(rows).sum())
     }
 }
 

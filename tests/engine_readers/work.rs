@@ -87,11 +87,11 @@ impl Work<'_> {
         };
         match self.rng.random_range(0..24) {
             0..2 => self.create_table(),
-            2 => {
+            2 if self.model.tables.len() > 3 => {
                 self.database.delete_table(self.session, &name).unwrap();
                 self.model.tables.remove(&name);
             }
-            3..10 => self.add_column(&name),
+            2..10 => self.add_column(&name),
             10..14 => self.delete_column(&name),
             14..20 => self.create_index(&name),
             _ => self.delete_index(&name),
@@ -117,7 +117,7 @@ impl Work<'_> {
             primary,
             secondary,
             rows: Default::default(),
-            has_null_for_default: self.rng.random_bool(0.15),
+            has_null_for_default: self.model.tables.len() >= 2 && self.rng.random_bool(0.2),
         };
         self.model.tables.insert(name, table);
     }

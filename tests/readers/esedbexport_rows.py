@@ -1,6 +1,6 @@
 """Exports with esedbexport and compares row counts and every cell that it writes so that the value can be told: whole
-numbers, bits, bytes, GUIDs, text. It writes nothing for several values and for long values in their tree, what bytes stand
-there for NULL in a fixed column, and knows no default values."""
+numbers, bits, bytes, GUIDs, text. It writes nothing for several values, nothing or only the first chunk of long values in
+their tree, what bytes stand there for NULL in a fixed column, and knows no default values."""
 import os
 import subprocess
 import sys
@@ -9,6 +9,8 @@ import tempfile
 from expected import Expected
 
 BIT, CURRENCY, BINARY, TEXT, LONG_BINARY, LONG_TEXT, GUID = 1, 5, 9, 10, 11, 12, 16
+# Characters that the shortest first chunk of a long value has at least, as text of two bytes a character.
+FIRST_CHUNK = 2000
 SIGNED, UNSIGNED = {3, 4, 15}, {2, 14, 17, CURRENCY}
 
 
@@ -41,19 +43,23 @@ def compare(expected, table, row, number, cell):
     if text is None:
         return
     expected.values += 1
+    if column["type"] in (LONG_BINARY, LONG_TEXT) and len(cell) > FIRST_CHUNK and text.startswith(cell):
+        return
     if text.strip(" ") != cell.strip(" "):
-        sys.exit(f"{table['name']} row {row} column {column['name']}: found {cell!r}, wrote {text!r}")
+        sys.exit(f"{table['name']} row {row} column {column['name']}: found {cell[:80]!r}, wrote {text[:80]!r}")
 
 
 expected = Expected()
 with tempfile.TemporaryDirectory() as directory:
-    target = os.path.join(directory, "out")
-    result = subprocess.run(["esedbexport", "-t", target, expected.path], capture_output=True, text=True)
-    if result.returncode != 0:
-        sys.exit(result.stdout + result.stderr)
-    exported = {name.rsplit(".", 1)[0]: name for name in os.listdir(target + ".export")}
     for wanted in expected.tables:
-        with open(os.path.join(target + ".export", exported[wanted["name"]]), newline="\n", encoding="utf-8") as file:
+        # One by one: at a record that it cannot read it gives up the rest of the file.
+        target = os.path.join(directory, wanted["name"])
+        command = ["esedbexport", "-T", wanted["name"], "-t", target, expected.path]
+        result = subprocess.run(command, capture_output=True, text=True)
+        if result.returncode != 0:
+            sys.exit(result.stdout + result.stderr)
+        (exported,) = os.listdir(target + ".export")
+        with open(os.path.join(target + ".export", exported), newline="\n", encoding="utf-8") as file:
             lines = [line.rstrip("\n").split("\t") for line in file]
         expected.count(wanted, len(lines) - 1)
         places = [lines[0].index(column["name"]) for column in wanted["columns"]]
