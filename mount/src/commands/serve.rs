@@ -71,7 +71,7 @@ impl Args {
         let service = Service::start(&instance, options)?;
         let shown = self.directory.display();
         output.note(format_args!(
-            "hosting {shown} with {databases} databases; Ctrl-C shuts it down"
+            "hosting {shown}, {databases} of its databases attached; Ctrl-C shuts it down"
         ));
         systemd::notify_ready();
         while !interrupt.happened() {
