@@ -322,7 +322,7 @@ impl Pages {
             return false;
         }
         if kept > 0 {
-            candidates.select_nth_unstable_by_key(kept, |(_, last, _)| std::cmp::Reverse(*last));
+            candidates.select_nth_unstable_by_key(kept, |(_, last, pgno)| (std::cmp::Reverse(*last), *pgno));
             candidates.drain(..kept);
         }
         let count = candidates.len().div_ceil(8);

@@ -5,7 +5,7 @@ use jetfs::engine::{Instance, Parameters};
 use jetfs::io::{FaultFileSystem, File, FileSystem, MemoryFileSystem, OpenMode, SettableClock};
 use jetfs::store::{Database, read_database_header};
 use jetfs::verify::deep;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The databases, one of them beside the logs.
@@ -92,6 +92,24 @@ impl Disk {
             return Err(format!("{path}: {:#?}", report.findings));
         }
         Ok(())
+    }
+
+    /// Writes all files into a directory below `target/tmp`, for whoever looks for the cause. Returns where.
+    pub(crate) fn save(&self, name: &str) -> PathBuf {
+        let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = std::fs::remove_dir_all(&to);
+        for directory in ["/instance", "/data"] {
+            let below = to.join(directory.trim_start_matches('/'));
+            std::fs::create_dir_all(&below).unwrap();
+            for entry in self.memory.list(Path::new(directory)).unwrap() {
+                let bytes = self
+                    .memory
+                    .read_file(Path::new(directory).join(&entry.name))
+                    .unwrap();
+                std::fs::write(below.join(&entry.name), bytes).unwrap();
+            }
+        }
+        to
     }
 
     fn open(&self, path: &str) -> std::io::Result<Arc<dyn File>> {

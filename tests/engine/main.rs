@@ -20,17 +20,23 @@
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
     reason = "tests"
 )]
 
 mod changes;
 mod disk;
+mod failures;
+mod isolation;
+mod limits;
 mod model;
 mod power_cuts;
 mod recovered;
 #[path = "../support/skipped.rs"]
 #[allow(dead_code, reason = "nothing is skipped here")]
 mod skipped;
+mod stress;
 mod world;
 
 use std::path::{Path, PathBuf};

@@ -81,13 +81,20 @@ fn run(plan: Plan, choice: Choice) -> (Seen, Done) {
 
 /// A cut, now and then one in the recovery from it too, and what is there then.
 fn check_cut(disk: Disk, shape: Shape, promise: &Promise, hint: &str, random: &mut Seeded, seen: &mut Seen) {
+    let image = disk.fork();
+    let fail = |what: String| -> usize {
+        let saved = image.save("power-cut");
+        panic!("{hint}{what}\nthe files as they were are in {}", saved.display());
+    };
     let mut again = String::new();
     while random.one_in(3) {
         let (at, seed) = (1 + random.below(60), random.next_u64());
         disk.fs.cut_power_at(at, Which::Changing, seed);
         let started = disk.start(shape).map(drop);
         let reached = disk.fs.reached();
-        assert!(reached || started.is_ok(), "{hint}, then {started:?}");
+        if let (false, Err(error)) = (reached, started) {
+            fail(format!("{again}: start: {error}"));
+        }
         disk.fs.restart();
         if reached {
             seen.in_recovery += 1;
@@ -95,7 +102,7 @@ fn check_cut(disk: Disk, shape: Shape, promise: &Promise, hint: &str, random: &m
         }
     }
     let kept = recovered::check(&disk, shape, promise);
-    let kept = kept.unwrap_or_else(|error| panic!("{hint}{again}: {error}"));
+    let kept = kept.unwrap_or_else(|error| fail(format!("{again}: {error}")));
     seen.cuts += 1;
     seen.lazy[0] += kept as u64;
     seen.lazy[1] += (promise.pending.len() - kept) as u64;

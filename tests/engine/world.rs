@@ -7,7 +7,7 @@ use super::model::{Action, Note, Place, Promise, Row, State, Table, difference};
 use super::recovered;
 use jetfs::engine::{CommitMode, Database, Instance, Session, Term, Transaction};
 use jetfs::io::Seeded;
-use jetfs::{JetErr, JetResult};
+use jetfs::{JetErr, JetError, JetResult};
 use parking_lot::Mutex;
 use std::sync::Arc;
 
@@ -47,6 +47,12 @@ pub(crate) struct Done {
     pub(crate) refused: u64,
     pub(crate) commits: u64,
     pub(crate) scans: u64,
+    /// Operations that failed while the instance went on.
+    pub(crate) failed: u64,
+    /// Operations may fail: files are not what they should be.
+    pub(crate) may_fail: bool,
+    /// What stopped an instance.
+    pub(crate) stopped_by: Option<JetErr>,
 }
 
 /// Lives all lives of a plan.
@@ -64,7 +70,9 @@ pub(crate) fn live(disk: &Disk, plan: Plan, promised: &Promised, done: &mut Done
                 .collect::<JetResult<Vec<_>>>()?;
             let mut world = World::begin(&instance, &sessions, promised, done, random.next_u64())?;
             for _ in 0..plan.operations {
-                world.step()?;
+                if let Err(error) = world.step() {
+                    world.fail(error)?;
+                }
             }
             // As if the program died, with all that is open.
             if how == 0 {
@@ -75,7 +83,7 @@ pub(crate) fn live(disk: &Disk, plan: Plan, promised: &Promised, done: &mut Done
             0 => std::mem::drop(instance),
             // That it ended dirty is what was asked for.
             1 => match instance.term(Term::Dirty) {
-                Err(error) if error.code() == JetErr::DirtyShutdown => {}
+                Err(error) if error.to_string().contains("that was asked for") => {}
                 other => other?,
             },
             2 => instance.term(Term::Abrupt)?,
@@ -144,7 +152,7 @@ impl<'i> World<'i> {
         for number in 0..2 {
             world.make_database(number)?;
         }
-        world.find_state();
+        world.find_state()?;
         for place in [(0, "t0"), (0, "t1"), (1, "t0")] {
             if !world.latest.contains_key(&place) {
                 world.attempt(0, Action::CreateTable(place))?;
@@ -165,16 +173,39 @@ impl<'i> World<'i> {
         Ok(())
     }
 
-    fn find_state(&mut self) {
+    fn find_state(&mut self) -> JetResult<()> {
         let mut promise = self.promised.lock();
         let found = recovered::read_all(self.instance, &self.sessions[0], &promise);
-        let found = found.unwrap_or_else(|error| panic!("at the start of a life: {error}"));
+        let found = match found {
+            Err(error) if self.done.may_fail => return Err(JetError::rule(JetErr::DiskIO, error)),
+            other => other.unwrap_or_else(|error| panic!("at the start of a life: {error}")),
+        };
         if let Err(error) = promise.kept(&found) {
             panic!("at the start of a life: {error}");
         }
         promise.pending.clear();
         promise.durable.clone_from(&found);
         self.latest = found;
+        Ok(())
+    }
+
+    /// An operation failed as it should not have: the instance goes on, or it has stopped for good.
+    fn fail(&mut self, error: JetError) -> JetResult<()> {
+        assert!(self.done.may_fail, "{error}");
+        let Err(stopped) = self.instance.session() else {
+            self.done.failed += 1;
+            return Ok(());
+        };
+        self.done.stopped_by = Some(error.code());
+        assert_eq!(stopped.code(), JetErr::InstanceUnavailable, "{stopped}");
+        for again in [
+            self.instance.work(),
+            self.sessions[0].begin().map(drop),
+            self.instance.attach_database(PATHS[0]).map(drop),
+        ] {
+            assert_eq!(again.unwrap_err().code(), JetErr::InstanceUnavailable);
+        }
+        Err(error)
     }
 
     fn step(&mut self) -> JetResult<()> {
@@ -328,8 +359,7 @@ impl<'i> World<'i> {
         let database = self.databases[place.0].as_ref().unwrap();
         let found = read_table(database, &self.sessions[session], place.1);
         let mut found = match found {
-            Err(error) if self.is_alive() => panic!("{place:?}: {error}"),
-            Err(_) => return self.instance.session().map(drop),
+            Err(error) => return Err(JetError::rule(JetErr::DiskIO, format!("{place:?}: {error}"))),
             Ok(found) => found,
         };
         // What others add meanwhile is no part of the model of a transaction.

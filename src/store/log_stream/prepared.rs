@@ -76,7 +76,9 @@ impl Prepared {
                 file,
                 is_reserve: false,
             }),
-            Err(error) if error.code() == JetErr::LogDiskFull && self.has_reserve => self.take_reserve(error),
+            Err(error) if error.code() == JetErr::LogDiskFull && self.has_reserve => {
+                self.take_reserve(generation, error)
+            }
             Err(error) => Err(error),
         }
     }
@@ -96,8 +98,8 @@ impl Prepared {
         self.sync_directory()
     }
 
-    /// The last reserve log becomes the next log. `full` is what says that the disk is full.
-    fn take_reserve(&self, full: JetError) -> JetResult<NextLog> {
+    /// The last reserve log becomes the log of this generation. `full` is what says that the disk is full.
+    fn take_reserve(&self, generation: u32, full: JetError) -> JetResult<NextLog> {
         let temporary = self.naming.temporary();
         for number in (1..=RESERVES).rev() {
             let path = self.naming.reserve(number);
@@ -107,7 +109,7 @@ impl Prepared {
             self.fs
                 .rename(&path, &temporary)
                 .map_err(|error| failed("rename", error).in_file(&path))?;
-            let file = self.blank(&temporary, AFTER_FIRST, None)?;
+            let file = self.blank(&temporary, generation, None)?;
             return Ok(NextLog {
                 file,
                 is_reserve: true,

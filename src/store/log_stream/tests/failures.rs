@@ -150,6 +150,22 @@ fn on_a_full_disk_a_reserve_log_lets_the_instance_end() {
 }
 
 #[test]
+fn the_first_log_of_a_sequence_may_be_a_reserve_log() {
+    let rig = Rig {
+        reserve: true,
+        ..Rig::new()
+    };
+    // Room for the reserve alone.
+    rig.memory.set_capacity(2 * rig.options().file_len + 4096);
+    let log = rig.create();
+    let mut all = Vec::new();
+    let end = append(&log, &[record(1, 100)], &mut all).unwrap().end;
+    log.flush_to(end).unwrap();
+    drop(log);
+    assert_eq!(rig.records().unwrap(), all);
+}
+
+#[test]
 fn without_a_reserve_a_full_disk_ends_the_log() {
     for reserve in [false, true] {
         let rig = Rig {
