@@ -1,10 +1,10 @@
 //! The native engine, proved by simulation through its public API: seeded work of four sessions on a disk in memory that
 //! loses its power, fails, or gets full; a model says what must be there afterwards.
 //!
-//! * `model`: what databases should hold; `disk`: the machine; `world`, `changes`: seeded work, and what is promised of it;
+//! * `model`: what databases should hold; `disk`: the machine; `world`, `attempts`, `changes`: seeded work, and what is promised of it;
 //! * `recovered`: what a start after a crash must find;
 //! * `power_cuts`, `failures`, `limits`: what may go wrong;
-//! * `isolation`: interleavings of transactions against a model of snapshot isolation; `stress`: threads on a real disk.
+//! * `isolation`, `snapshots`: interleavings of transactions against a model of snapshot isolation; `stress`: threads on a real disk.
 //!
 //! What fails prints how to have it again: `JETFS_SEED` and `JETFS_CUT` choose one run, `JETFS_FULL=1` (which
 //! `scripts/test.sh --full` sets) makes all of them.
@@ -25,6 +25,7 @@
     reason = "tests"
 )]
 
+mod attempts;
 mod changes;
 mod disk;
 mod failures;
@@ -36,6 +37,7 @@ mod recovered;
 #[path = "../support/skipped.rs"]
 #[allow(dead_code, reason = "nothing is skipped here")]
 mod skipped;
+mod snapshots;
 mod stress;
 mod world;
 

@@ -1,7 +1,7 @@
 //! Seeded work: four sessions with nested transactions change two databases, while pages are written, the checkpoint
 //! moves, databases come and go. Whatever happens, the promise says what must survive it.
 
-use super::changes::{self, COLUMNS, INDEXES, Part, TABLES, read_table};
+use super::changes::{COLUMNS, INDEXES, TABLES, read_table};
 use super::disk::{Disk, PATHS, Shape};
 use super::model::{Action, Note, Place, Promise, Row, State, Table, difference};
 use super::recovered;
@@ -13,15 +13,6 @@ use std::sync::Arc;
 
 /// What must survive, as those who look from outside see it.
 pub(crate) type Promised = Arc<Mutex<Promise>>;
-
-/// Errors with which an operation may answer; it has done nothing then.
-const REFUSALS: [JetErr; 5] = [
-    JetErr::WriteConflict,
-    JetErr::KeyDuplicate,
-    JetErr::TableInUse,
-    JetErr::TableDuplicate,
-    JetErr::DatabaseInUse,
-];
 
 /// Deepest level of a transaction.
 const LEVELS: usize = 4;
@@ -97,22 +88,23 @@ pub(crate) fn live(disk: &Disk, plan: Plan, promised: &Promised, done: &mut Done
     Ok(())
 }
 
-struct World<'i> {
-    instance: &'i Instance,
-    sessions: &'i [Session],
-    databases: [Option<Database>; 2],
-    open: Vec<Option<Open<'i>>>,
-    promised: &'i Promised,
-    done: &'i mut Done,
+/// An instance at work.
+pub(super) struct World<'i> {
+    pub(super) instance: &'i Instance,
+    pub(super) sessions: &'i [Session],
+    pub(super) databases: [Option<Database>; 2],
+    pub(super) open: Vec<Option<Open<'i>>>,
+    pub(super) promised: &'i Promised,
+    pub(super) done: &'i mut Done,
     random: Seeded,
     /// What a transaction that begins now sees.
-    latest: State,
+    pub(super) latest: State,
 }
 
 /// An open transaction.
-struct Open<'i> {
-    levels: Vec<Level<'i>>,
-    actions: Vec<Action>,
+pub(super) struct Open<'i> {
+    pub(super) levels: Vec<Level<'i>>,
+    pub(super) actions: Vec<Action>,
 }
 
 impl Drop for Open<'_> {
@@ -122,10 +114,10 @@ impl Drop for Open<'_> {
     }
 }
 
-struct Level<'i> {
+pub(super) struct Level<'i> {
     transaction: Transaction<'i>,
     /// What it sees.
-    view: State,
+    pub(super) view: State,
     /// Actions of the levels above.
     before: usize,
 }
@@ -233,7 +225,7 @@ impl<'i> World<'i> {
     }
 
     /// What the session sees.
-    fn view(&self, session: usize) -> &State {
+    pub(super) fn view(&self, session: usize) -> &State {
         match &self.open[session] {
             Some(open) => &open.levels.last().unwrap().view,
             None => &self.latest,
@@ -469,85 +461,5 @@ impl<'i> World<'i> {
                 .map(|name| (name, random.below(1000) as i32))
                 .collect(),
         }
-    }
-
-    /// Does something in the session's transaction, or committed at once. It may be refused.
-    fn attempt(&mut self, session: usize, action: Action) -> JetResult<()> {
-        if self.open[session].is_none() {
-            self.promised.lock().pending.push(vec![action.clone()]);
-        }
-        let result = self.act(session, &action);
-        if let Err(error) = result {
-            if REFUSALS.contains(&error.code()) {
-                self.done.refused += 1;
-            } else if !self.is_alive() {
-                return Err(error);
-            }
-            // The instance goes on: nothing was done.
-            if self.open[session].is_none() {
-                self.promised.lock().pending.pop();
-            }
-            return if REFUSALS.contains(&error.code()) {
-                Ok(())
-            } else {
-                Err(error)
-            };
-        }
-        self.done.changes += 1;
-        match &mut self.open[session] {
-            Some(open) => {
-                action.apply(&mut open.levels.last_mut().unwrap().view);
-                open.actions.push(action);
-            }
-            None => {
-                action.apply(&mut self.latest);
-                self.promised.lock().settle();
-            }
-        }
-        Ok(())
-    }
-
-    fn act(&self, session: usize, action: &Action) -> JetResult<()> {
-        let view = self.view(session);
-        let session = &self.sessions[session];
-        let database = |place: &Place| self.databases[place.0].as_ref().unwrap();
-        match action {
-            Action::Put(place, id, row) => {
-                let (database, old) = (database(place), view[place].rows.get(id));
-                let Some(old) = old else {
-                    return changes::insert(database, session, place.1, *id, row);
-                };
-                let (cursor, is_there) = changes::seek(database, session, place.1, *id)?;
-                assert!(is_there, "{place:?} {id} is not found");
-                let part = match (row.note == old.note, row.note.fill == old.note.fill) {
-                    (true, _) => Part::Small,
-                    (false, true) if row.note.len > old.note.len && old.note.len > 0 => Part::NoteEnd,
-                    _ => Part::Note,
-                };
-                changes::replace(&cursor, row, old, part)
-            }
-            Action::Delete(place, id) => {
-                let (cursor, is_there) = changes::seek(database(place), session, place.1, *id)?;
-                assert!(is_there, "{place:?} {id} is not found");
-                cursor.delete()
-            }
-            Action::Add(place, id, delta) => {
-                let (cursor, is_there) = changes::seek(database(place), session, place.1, *id)?;
-                assert!(is_there, "{place:?} {id} is not found");
-                let counter = cursor.column("counter")?;
-                cursor.escrow_update(counter, i64::from(*delta)).map(drop)
-            }
-            Action::CreateTable(place) => changes::create_table(database(place), session, place.1),
-            Action::DropTable(place) => database(place).delete_table(session, place.1),
-            Action::AddColumn(place, name) => changes::add_column(database(place), session, place.1, name),
-            Action::CreateIndex(place, name) => {
-                changes::create_index(database(place), session, place.1, name)
-            }
-            Action::DropIndex(place, name) => database(place).delete_index(session, place.1, name),
-        }
-    }
-
-    fn is_alive(&self) -> bool {
-        self.instance.session().is_ok()
     }
 }
