@@ -16,12 +16,15 @@ mod sets;
 #[path = "../support/mod.rs"]
 mod support;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Memory is counted for the whole process: one test at a time.
+/// Memory is counted for the whole process: one test at a time, the reading of its samples included.
 static ALONE: Mutex<()> = Mutex::new(());
+
+/// Held by the test that runs.
+type Alone = MutexGuard<'static, ()>;
 
 /// Tests that share the time.
 const TESTS: u32 = 2;
@@ -31,8 +34,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// Calls `run` with one seed after the other until the share of the time is up.
-fn for_many_seeds(mut run: impl FnMut(u64)) -> u64 {
-    let _alone = ALONE.lock();
+fn for_many_seeds(_alone: &Alone, mut run: impl FnMut(u64)) -> u64 {
     let seconds = number("JETFS_FUZZ_SECONDS").unwrap_or(10);
     let first = number("JETFS_SEED").unwrap_or_else(|| {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();

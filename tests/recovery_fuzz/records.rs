@@ -3,7 +3,7 @@
 use crate::mutate::mutate;
 use crate::sets::{Input, SETS};
 use crate::support::{Samples, measured};
-use crate::{for_many_seeds, survive};
+use crate::{ALONE, for_many_seeds, survive};
 use jetfs::JetResult;
 use jetfs::format::checksum::stamp_page;
 use jetfs::format::log_record::{LogRecord, UndoneOperation};
@@ -214,6 +214,7 @@ fn objid_of(record: &LogRecord<'_>) -> Option<u32> {
 
 #[test]
 fn single_records_on_arbitrary_pages_give_an_error_or_a_page() {
+    let alone = ALONE.lock();
     let Some(samples) = Samples::find("single_records_on_arbitrary_pages_give_an_error_or_a_page") else {
         return;
     };
@@ -222,7 +223,7 @@ fn single_records_on_arbitrary_pages_give_an_error_or_a_page() {
     let types = corpora.each_ref().map(Corpus::types);
     assert!(types[0].len() > 12, "{types:?}");
     let (mut applied, mut refused) = (BTreeMap::<u8, u64>::new(), BTreeMap::<u8, u64>::new());
-    let runs = for_many_seeds(|seed| {
+    let runs = for_many_seeds(&alone, |seed| {
         let mut random = Seeded::new(seed);
         let which = random.index(2);
         let (corpus, types) = (&corpora[which], &types[which]);

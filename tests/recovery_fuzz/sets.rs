@@ -151,13 +151,14 @@ fn records_of(set: &MemorySet, log: &str) -> Vec<(String, Range<usize>)> {
 
 #[test]
 fn mutated_logs_on_mutated_databases_give_an_error_or_a_result() {
+    let alone = ALONE.lock();
     let test = "mutated_logs_on_mutated_databases_give_an_error_or_a_result";
     let Some(samples) = Samples::find(test) else {
         return;
     };
     let inputs: Vec<Input> = SETS.iter().map(|name| Input::read(&samples, name)).collect();
     let mut outcomes: BTreeMap<Option<JetErr>, u64> = BTreeMap::new();
-    let runs = for_many_seeds(|seed| {
+    let runs = for_many_seeds(&alone, |seed| {
         let mut random = Seeded::new(seed);
         let input = &inputs[random.index(inputs.len())];
         let set = input.mutated(&mut random);
