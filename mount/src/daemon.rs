@@ -24,8 +24,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::{fs, thread};
 
-/// Event loops. Enough that one reader's slow disk does not hold up the others.
-const THREADS: usize = 8;
+/// Event loops for each core. Enough that one reader's slow disk does not hold up the others; more of them take turns
+/// on the cores in the middle of a sequential read, which costs up to half of its throughput.
+const THREADS_PER_CORE: usize = 2;
+/// As few as there are on a single core.
+const FEWEST_THREADS: usize = 4;
 /// What the kernel reads ahead, in KiB; the default of 128 halves the throughput.
 const READ_AHEAD_KB: &str = "2048";
 
@@ -173,9 +176,15 @@ fn config(request: &MountRequest) -> Config {
         true => SessionACL::All,
         false => SessionACL::Owner,
     };
-    config.n_threads = Some(THREADS);
+    config.n_threads = Some(threads());
     config.clone_fd = true;
     config
+}
+
+/// How many requests are answered at once.
+fn threads() -> usize {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    (cores * THREADS_PER_CORE).max(FEWEST_THREADS)
 }
 
 fn mount_refused(request: &MountRequest, error: &std::io::Error) -> Failure {
