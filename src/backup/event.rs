@@ -119,6 +119,28 @@ pub enum BackupEvent {
     },
 }
 
+/// How grave a message of the event log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// Everything is as it should be.
+    Information,
+    /// It goes on, but somebody should know.
+    Warning,
+    /// Something has failed.
+    Error,
+}
+
+impl Severity {
+    /// That of a message of a backup, by its number.
+    pub fn of(number: u32) -> Self {
+        match number {
+            206 | 214 | 215 | 217 | 218 | 226 | 459 | 474 | 493 | 552 => Severity::Error,
+            219 | 227 | 520 => Severity::Warning,
+            _ => Severity::Information,
+        }
+    }
+}
+
 impl BackupEvent {
     /// The number of the message.
     pub fn number(&self) -> u32 {

@@ -10,7 +10,7 @@ pub mod memory;
 mod session;
 mod source;
 
-pub use event::BackupEvent;
+pub use event::{BackupEvent, Severity};
 pub use findings::{Finding, Findings, Outcome};
 pub use json_name::JsonName;
 pub use manifest::{

@@ -43,10 +43,27 @@ impl CheckpointFile {
             checkpoint.flags |= LIST_IS_VALID;
         }
         checkpoint.attach_list = list.unwrap_or_default();
-        let file = self.file.get()?;
-        write_checkpoint_to(&*file, &checkpoint).map_err(|error| error.in_file(&self.path))?;
+        self.write_whole(&checkpoint)?;
         *written = checkpoint;
         Ok(())
+    }
+
+    /// Changes what it tells of backups; the position stays.
+    ///
+    /// # Errors
+    /// Those of [`write`](Self::write).
+    pub(in crate::engine) fn remember_backup(&self, change: impl FnOnce(&mut Checkpoint)) -> JetResult<()> {
+        let mut written = self.written.lock();
+        let mut checkpoint = written.clone();
+        change(&mut checkpoint);
+        self.write_whole(&checkpoint)?;
+        *written = checkpoint;
+        Ok(())
+    }
+
+    fn write_whole(&self, checkpoint: &Checkpoint) -> JetResult<()> {
+        let file = self.file.get()?;
+        write_checkpoint_to(&*file, checkpoint).map_err(|error| error.in_file(&self.path))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A backup ends (external-backup.md sections 2.9 and 6.3).
 
 use super::begin::release;
+use super::logs::PreparedLogs;
 use super::{LiveBackup, Scope, record};
 use crate::error::JetResult;
 use crate::format::log_record::{BackupPhase, BackupScope};
@@ -69,7 +70,20 @@ impl LiveBackup {
             core.shared.log.flush_to(logged.end)?;
             file.change_header(|header| header.stamp_backup(scope, BackupType::Normal, info))?;
         }
-        Ok(())
+        self.remember(logs)
+    }
+
+    /// The checkpoint file tells where the last backup asked for its logs (section 6.2).
+    fn remember(&self, logs: PreparedLogs) -> JetResult<()> {
+        let Some(file) = &self.core.checkpoint else {
+            return Ok(());
+        };
+        file.remember_backup(|checkpoint| match self.scope {
+            Scope::Full => (checkpoint.full_backup, checkpoint.full_backup_time) = (logs.mark, logs.time),
+            Scope::Incremental => {
+                (checkpoint.incremental_backup, checkpoint.incremental_backup_time) = (logs.mark, logs.time);
+            }
+        })
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::database_file::DatabaseFile;
 use crate::backup::{
-    BackupEvent, BackupFile, BeginGrbit, Ending, FileRole, Findings, LogRange, LogSet, Obstacles, Source,
-    SourceFile,
+    BackupEvent, BackupFile, BeginGrbit, Ending, FileRole, Findings, LogRange, LogSet, Obstacles, Severity,
+    Source, SourceFile,
 };
 use crate::engine::backup::{LiveBackup, Scope};
 use crate::engine::core::Core;
@@ -168,6 +168,17 @@ impl LiveSource {
     }
 }
 
+/// To `tracing` and to the event sink of the instance.
+pub(super) fn tell(core: &Core, event: &BackupEvent) {
+    let (number, what) = (event.number(), event.to_string());
+    match Severity::of(number) {
+        Severity::Information => tracing::info!(number, "{what}"),
+        Severity::Warning => tracing::warn!(number, "{what}"),
+        Severity::Error => tracing::error!(number, "{what}"),
+    }
+    core.parameters.events.tell(&Event::Backup { number, what });
+}
+
 fn place_of(error: &JetError) -> PathBuf {
     error.place().file.clone().unwrap_or_default()
 }
@@ -318,8 +329,6 @@ impl Source for LiveSource {
     }
 
     fn tell(&self, event: &BackupEvent) {
-        let (number, what) = (event.number(), event.to_string());
-        tracing::info!(number, "{what}");
-        self.core.parameters.events.tell(&Event::Backup { number, what });
+        tell(&self.core, event);
     }
 }
