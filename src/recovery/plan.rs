@@ -7,7 +7,7 @@ use super::read_ahead::ReadAhead;
 use super::redo::Redo;
 use super::start::{self, Start};
 use crate::error::{JetErr, JetError, JetResult};
-use crate::format::log_record::LogRecord;
+use crate::format::log_record::{LogRecord, LogRecordType};
 use crate::format::{DatabaseHeader, LogHeader, LogTime, Signature};
 use crate::io::FileSystem;
 use crate::store::SpillDirectory;
@@ -140,7 +140,15 @@ impl<'f> Plan<'f> {
             .map(|logged| (logged.path.clone(), logged.signature))
             .collect();
         let mut reader = LogReader::new(self.fs, start.logs.clone()).starting_at(start.position);
-        while let Ok(Some(logged)) = reader.next_record() {
+        while let Ok(true) = reader.advance() {
+            if ![LogRecordType::CREATE_DATABASE, LogRecordType::ATTACH_DATABASE]
+                .contains(&reader.record_type())
+            {
+                continue;
+            }
+            let Ok(Some(logged)) = reader.record() else {
+                break;
+            };
             let named_here = match logged.record {
                 LogRecord::AttachDatabase(record) => (record.path.text(), record.signature),
                 LogRecord::CreateDatabase(record) => (record.path.text(), record.signature),

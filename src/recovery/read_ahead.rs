@@ -15,12 +15,15 @@ use crate::io::{File, FileSystem};
 use crate::store::log_reader::{LoadWhenWanted, LogFile, LogLoader, LogPlace, RecordCursor};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::Scope;
 
 /// The most bytes of pages that are read ahead for one log.
 const MOST_BYTES: usize = 64 << 20;
+/// Bytes of pages that are read by one call; a multiple of every page size.
+const BYTES_AT_ONCE: usize = 256 << 10;
 
 /// What redo and the thread share.
 #[derive(Debug, Default)]
@@ -28,7 +31,16 @@ pub(super) struct Shared {
     /// The files in which the pages of each `dbid` are now.
     files: Mutex<BTreeMap<u8, PageFile>>,
     /// Pages that were read and not yet taken.
-    pages: Mutex<Vec<(u8, VerifiedPage)>>,
+    pages: Mutex<Vec<(u8, PageAhead)>>,
+}
+
+/// What was found where a page should be.
+#[derive(Debug)]
+pub(super) enum PageAhead {
+    /// The page.
+    Verified(VerifiedPage),
+    /// All zero: never written.
+    Blank(u32),
 }
 
 /// The file of an attached database.
@@ -56,7 +68,7 @@ impl Shared {
     }
 
     /// The pages that were read since the last call.
-    pub(super) fn take_pages(&self) -> Vec<(u8, VerifiedPage)> {
+    pub(super) fn take_pages(&self) -> Vec<(u8, PageAhead)> {
         std::mem::take(&mut *self.pages.lock())
     }
 }
@@ -115,10 +127,16 @@ fn read_pages(log: &LogFile, shared: &Shared, seen: &mut HashSet<(u8, u32)>) {
     }
     for (dbid, file) in &files {
         let wanted = wanted_pages(log, *dbid, file, seen);
-        ask_for(file, &wanted);
-        let pages = wanted.iter().filter_map(|pgno| read_page(file, *pgno));
-        let pages: Vec<(u8, VerifiedPage)> = pages.map(|page| (*dbid, page)).collect();
-        shared.pages.lock().extend(pages);
+        let runs = runs(&wanted, file.page_size);
+        for run in &runs {
+            let len = len_of(run, file.page_size) as u64;
+            file.file.will_need(file.page_size.offset_of(*run.start()), len);
+        }
+        let mut pages = Vec::with_capacity(wanted.len());
+        for run in runs {
+            read_run(file, run, &mut |page| pages.push((*dbid, page)));
+        }
+        shared.pages.lock().append(&mut pages);
     }
 }
 
@@ -163,31 +181,39 @@ fn for_each_page(record: &LogRecord<'_>, dbid: u8, take: &mut dyn FnMut(u32)) {
     }
 }
 
-/// Asks the system for the pages, neighbours together.
-fn ask_for(file: &PageFile, pages: &BTreeSet<u32>) {
-    let page = file.page_size.bytes_u64();
-    let mut run: Option<(u32, u32)> = None;
-    for pgno in pages.iter().copied().chain([u32::MAX]) {
-        match &mut run {
-            Some((_, end)) if end.checked_add(1) == Some(pgno) => *end = pgno,
-            _ => {
-                if let Some((first, end)) = run {
-                    let len = (u64::from(end - first) + 1) * page;
-                    file.file.will_need(file.page_size.offset_of(first), len);
-                }
-                run = Some((pgno, pgno));
+/// Neighbours together, as many as are read by one call.
+fn runs(pages: &BTreeSet<u32>, page_size: PageSize) -> Vec<RangeInclusive<u32>> {
+    let most = u32::try_from(BYTES_AT_ONCE / page_size.bytes()).unwrap_or(1);
+    let mut runs: Vec<RangeInclusive<u32>> = Vec::new();
+    for pgno in pages {
+        match runs.last_mut() {
+            Some(run) if run.end().checked_add(1) == Some(*pgno) && pgno - run.start() < most => {
+                *run = *run.start()..=*pgno;
             }
+            _ => runs.push(*pgno..=*pgno),
         }
     }
+    runs
 }
 
-fn read_page(file: &PageFile, pgno: u32) -> Option<VerifiedPage> {
-    let mut bytes = vec![0; file.page_size.bytes()];
-    file.file
-        .read_exact_at(&mut bytes, file.page_size.offset_of(pgno))
-        .ok()?;
-    match VerifiedPage::verify(bytes, file.page_size, pgno) {
-        Ok(Verified::Good(page)) => Some(page),
-        _ => None,
+/// Bytes of the pages of a run.
+fn len_of(run: &RangeInclusive<u32>, page_size: PageSize) -> usize {
+    run.clone().count() * page_size.bytes()
+}
+
+/// Reads pages that lie one after the other. What cannot be read, or is damaged, redo will meet itself.
+fn read_run(file: &PageFile, run: RangeInclusive<u32>, take: &mut dyn FnMut(PageAhead)) {
+    let page_size = file.page_size;
+    let mut bytes = vec![0; len_of(&run, page_size)];
+    let offset = page_size.offset_of(*run.start());
+    if file.file.read_exact_at(&mut bytes, offset).is_err() {
+        return;
+    }
+    for (bytes, pgno) in bytes.chunks_exact(page_size.bytes()).zip(run) {
+        match VerifiedPage::verify(bytes.to_vec(), page_size, pgno) {
+            Ok(Verified::Good(page)) => take(PageAhead::Verified(page)),
+            Ok(Verified::Uninitialised) => take(PageAhead::Blank(pgno)),
+            _ => {}
+        }
     }
 }

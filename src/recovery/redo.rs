@@ -10,7 +10,7 @@ use super::database::ReplayedDatabase;
 use super::databases::{Databases, Now, set_version};
 use super::open_macros::{Macro, OpenMacros};
 use super::pages::{Decision, PageChange, RedoPages};
-use super::read_ahead::Shared;
+use super::read_ahead::{PageAhead, Shared};
 use super::session::{Bookmark, Change, Sessions};
 use super::versions::{needs_node_before, node_before, node_operation, versioned_operation, versions_of};
 use crate::error::{JetErr, JetError, JetResult};
@@ -90,8 +90,12 @@ impl<'f> Redo<'f> {
             return Ok(());
         };
         for (dbid, page) in shared.take_pages() {
-            if let Some(database) = self.databases.get_mut(dbid) {
-                database.overlay.offer(page)?;
+            let Some(database) = self.databases.get_mut(dbid) else {
+                continue;
+            };
+            match page {
+                PageAhead::Verified(page) => database.overlay.offer(page)?,
+                PageAhead::Blank(pgno) => database.overlay.offer_blank(pgno),
             }
         }
         shared.set_files(self.databases.page_files());

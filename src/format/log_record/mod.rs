@@ -129,6 +129,10 @@ macro_rules! records {
         }
 
         impl LogRecordType {
+    /// A database is created.
+    pub const CREATE_DATABASE: LogRecordType = LogRecordType(14);
+    /// A database is attached.
+    pub const ATTACH_DATABASE: LogRecordType = LogRecordType(15);
             /// The types that can be decoded.
             pub const ALL: &[LogRecordType] = &[$(LogRecordType($number)),*];
 

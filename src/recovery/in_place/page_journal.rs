@@ -141,12 +141,17 @@ impl PageJournal {
     /// Gives every page to `take`, with its number before it.
     fn for_each(&self, take: &mut dyn FnMut(&[u8]) -> JetResult<()>) -> JetResult<()> {
         let page_len = self.mark.page_size.bytes();
-        let mut entry = vec![0; NUMBER_LEN + page_len];
-        let mut at = HEADER_AT + page_len as u64;
-        for _ in 0..self.mark.count {
-            self.read(&mut entry, at)?;
-            at += entry.len() as u64;
-            take(&entry)?;
+        let entry_len = NUMBER_LEN + page_len;
+        let at_once = (BUFFER_LEN / entry_len) as u64;
+        let mut buffer = vec![0; BUFFER_LEN];
+        let (mut at, mut left) = (HEADER_AT + page_len as u64, self.mark.count);
+        while left > 0 {
+            let entries = left.min(at_once);
+            buffer.resize(usize::try_from(entries).unwrap_or(0) * entry_len, 0);
+            self.read(&mut buffer, at)?;
+            buffer.chunks_exact(entry_len).try_for_each(&mut *take)?;
+            at += buffer.len() as u64;
+            left -= entries;
         }
         Ok(())
     }
@@ -193,7 +198,7 @@ impl PageJournal {
             let fields = Fields::new(Structure::Page, entry);
             let (pgno, page) = (fields.u32(0)?, fields.from(NUMBER_LEN)?);
             check(pgno, page, page_size).map_err(|_| self.damaged())?;
-            runs.push(pgno, page)
+            runs.push_checked(pgno, page)
         })?;
         runs.flush()?;
         sync(database)

@@ -34,6 +34,11 @@ impl<'f> PageRuns<'f> {
     /// Takes a page that [`check`] accepts.
     pub(super) fn push(&mut self, pgno: u32, page: &[u8]) -> JetResult<()> {
         check(pgno, page, self.page_size)?;
+        self.push_checked(pgno, page)
+    }
+
+    /// Takes a page that [`check`] has accepted.
+    pub(super) fn push_checked(&mut self, pgno: u32, page: &[u8]) -> JetResult<()> {
         if pgno != self.next || self.run.len() + page.len() > RUN_LEN {
             self.flush()?;
             self.first = pgno;

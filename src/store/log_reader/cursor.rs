@@ -114,6 +114,16 @@ impl RecordCursor {
         }))
     }
 
+    /// The type of the record that the cursor is at; 0 before the first and after the last.
+    pub(super) fn record_type(&self, log: &LogFile) -> LogRecordType {
+        let bytes = match &self.found {
+            None => &[],
+            Some(Found::InFile(range)) => log.bytes(range.clone()),
+            Some(Found::Joined(_)) => self.fragments.as_slice(),
+        };
+        LogRecordType(bytes.first().copied().unwrap_or(0))
+    }
+
     /// The first bytes of the record that the cursor is at, or of its first fragment.
     pub(super) fn start<'a>(&self, log: &'a LogFile) -> &'a [u8] {
         let offset = match &self.found {

@@ -3,6 +3,7 @@
 use super::cursor::{Logged, RecordCursor, begins_recovery};
 use super::log_file::LogFile;
 use crate::error::{JetErr, JetError, JetResult};
+use crate::format::log_record::LogRecordType;
 use crate::format::{LogHeader, LogPosition};
 use crate::io::{FileSystem, OpenMode};
 use std::collections::VecDeque;
@@ -100,6 +101,14 @@ impl<'f> LogReader<'f> {
         match &self.current {
             Some(log) => self.cursor.record(log),
             None => Ok(None),
+        }
+    }
+
+    /// The type of the record that the reader is at; 0 before the first and after the last.
+    pub fn record_type(&self) -> LogRecordType {
+        match &self.current {
+            Some(log) => self.cursor.record_type(log),
+            None => LogRecordType(0),
         }
     }
 

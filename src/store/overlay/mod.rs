@@ -15,7 +15,7 @@ use crate::format::{PageBuffer, PageSize, Verified, VerifiedPage};
 use crate::io::{File, FileSystem, OpenMode};
 use frozen::Place;
 use lru::LruCache;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -47,6 +47,8 @@ pub struct Overlay {
     spilled: Option<Spilled>,
     spill: SpillDirectory,
     repaired: BTreeSet<u32>,
+    /// Pages of the file that were found to be blank.
+    blank: HashSet<u32>,
 }
 
 #[derive(Debug)]
@@ -108,6 +110,7 @@ impl Overlay {
             spilled: None,
             spill,
             repaired: BTreeSet::new(),
+            blank: HashSet::new(),
         })
     }
 
@@ -331,6 +334,11 @@ impl Overlay {
             .at_offset(self.page_size.offset_of(pgno))
     }
 
+    /// Says that a page of the file was found to be blank.
+    pub fn offer_blank(&mut self, pgno: u32) {
+        self.blank.insert(pgno);
+    }
+
     fn keep(&mut self, page: PageBuffer, changed: bool) -> JetResult<()> {
         self.make_room()?;
         self.recent.put(page.pgno(), Slot { page, changed });
@@ -386,6 +394,7 @@ impl Overlay {
         let changed = place.is_some();
         let (file, offset) = match (place, &self.base) {
             (Some(place), _) => place,
+            (None, Some(_)) if self.blank.contains(&pgno) && pgno <= self.last => return Ok(Loaded::Blank),
             (None, Some(base)) if pgno <= self.last_in_base => {
                 (Arc::clone(base), self.page_size.offset_of(pgno))
             }
