@@ -1,6 +1,7 @@
 //! The external backup: what can be backed up ([`Source`]), and the one state machine that every source goes
 //! through ([`BackupSession`]; external-backup.md sections 1 and 2; design: live engine, files at rest, esent.dll).
 
+mod copy;
 mod event;
 mod findings;
 mod json_name;
@@ -10,6 +11,7 @@ pub mod memory;
 mod session;
 mod source;
 
+pub use copy::{CopyProgress, CopyRequest, OnCopyProgress, copy_to_directory};
 pub use event::{BackupEvent, Severity};
 pub use findings::{Finding, Findings, Outcome};
 pub use json_name::JsonName;

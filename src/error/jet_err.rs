@@ -47,6 +47,8 @@ jet_errs! {
     SPOwnExtCorrupted = -343, "Check the database with `jetfs verify --deep`; restore it, or copy its rows into a new one.";
     /// A log file is damaged.
     LogFileCorrupt = -501, "Take the log from another copy; recovery cannot pass a damaged log.";
+    /// The directory that a backup should go to has something in it.
+    BackupDirectoryNotEmpty = -504;
     /// A backup of this instance is running.
     BackupInProgress = -505, "End the running backup first (`jetfs status` shows its mount).";
     /// The instance is restoring.
