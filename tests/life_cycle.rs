@@ -603,7 +603,7 @@ fn bad_options_are_usage_errors() {
             .arg(point.path()))
     };
     with(&["-o", "allow_othr"]).exits(2).complains("allow_othr");
-    with(&["--mode", "666"]).exits(2);
+    with(&["--permissions", "666"]).exits(2);
     with(&["--no-such-option"]).exits(2);
     run(jetfs().arg("mount").arg(source.path())).exits(2);
 }

@@ -4,117 +4,11 @@
 #[allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
 mod support;
 
-use jetfs::engine::{
-    ColumnDefinition, Database, IndexDefinition, Instance, Parameters, Session, TableDefinition, Term,
-};
-use jetfs::format::{ColumnType, Value};
-use jetfs::io::{FileSystem, OpenMode, RealFileSystem};
-use jetfs::service::Service;
-use jetfs::source::live::LiveOptions;
-use jetfs::store::{self, Schema};
-use jetfs::verify::deep;
-use std::path::Path;
+use jetfs::engine::Term;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
-use support::{MountOptions, jetfs, program, run, temp_dir};
-use tempfile::TempDir;
-
-struct Hosted {
-    service: Option<Service>,
-    database: Database,
-    instance: Instance,
-    directory: TempDir,
-}
-
-impl Hosted {
-    fn new() -> Self {
-        let directory = temp_dir();
-        let parameters = Parameters::new(directory.path())
-            .log_file_size(256)
-            .cache_size_max(4 << 20);
-        let instance = Instance::init(parameters).unwrap();
-        let database = instance
-            .create_database(directory.path().join("orders.edb"))
-            .unwrap();
-        let session = instance.session().unwrap();
-        let transaction = session.begin().unwrap();
-        let definition = TableDefinition::new("rows")
-            .column(ColumnDefinition::new("number", ColumnType::Long).not_null())
-            .column(ColumnDefinition::new("bytes", ColumnType::LongBinary))
-            .index(IndexDefinition::primary("by_number").ascending("number"));
-        drop(database.create_table(&session, &definition).unwrap());
-        transaction.commit().unwrap();
-        drop(session);
-        Hosted {
-            service: Some(Service::start(&instance, LiveOptions::default()).unwrap()),
-            database,
-            instance,
-            directory,
-        }
-    }
-
-    fn path(&self) -> &Path {
-        self.directory.path()
-    }
-
-    fn insert(&self, session: &Session, first: i32, count: i32) {
-        let transaction = session.begin().unwrap();
-        let table = self.database.open_table(session, "rows").unwrap();
-        for number in first..first + count {
-            let mut update = table.insert().unwrap();
-            update
-                .set(table.column("number").unwrap(), &Value::Long(number))
-                .unwrap();
-            let bytes = vec![7; usize::try_from(number % 3000).unwrap()];
-            update
-                .set(table.column("bytes").unwrap(), &Value::Binary(bytes))
-                .unwrap();
-            update.save().unwrap();
-        }
-        transaction.commit().unwrap();
-    }
-
-    fn mount(&self, arguments: &[&str]) -> support::Mount {
-        let options = MountOptions::new(self.path());
-        arguments
-            .iter()
-            .fold(options, |options, argument| options.arg(*argument))
-            .mount()
-    }
-}
-
-fn rsync(from: &Path, to: &Path) {
-    let from = format!("{}/", from.display());
-    run(program("rsync").arg("-a").arg(from).arg(to)).succeeds();
-}
-
-fn restored(sets: &[&Path], directory: &Path) -> i32 {
-    let destination = directory.join(format!("restored-{}", sets.len()));
-    run(jetfs().arg("restore").args(sets).arg(&destination)).succeeds();
-    let path = destination.join("orders.edb");
-    let file = RealFileSystem.open(&path, OpenMode::ReadOnly).unwrap();
-    let database = store::Database::open(file, &path).unwrap();
-    let report = deep::check(&database, deep::Limits::default(), &|| ()).unwrap();
-    assert_eq!(report.damage, 0, "{:#?}", report.findings);
-    let schema = Schema::load(&database).unwrap();
-    let table = store::Table::open(&database, &schema, "rows").unwrap();
-    let numbers = table
-        .rows()
-        .unwrap()
-        .map(|row| match row.unwrap().values.as_slice() {
-            [Ok(Value::Long(number)), ..] => *number,
-            other => panic!("{other:?}"),
-        });
-    let numbers: Vec<i32> = numbers.collect();
-    let count = i32::try_from(numbers.len()).unwrap();
-    assert_eq!(
-        numbers,
-        (0..count).collect::<Vec<_>>(),
-        "the rows are not those of a prefix"
-    );
-    count
-}
+use support::{Hosted, MountOptions, jetfs, program, restored, rsync, run, temp_dir};
 
 #[test]
 fn a_running_instance_is_copied_by_rsync_while_it_is_written_to_and_the_copy_restores_to_a_prefix() {

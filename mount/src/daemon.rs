@@ -1,6 +1,7 @@
 //! The mount process: opens the source, begins the backup, mounts, waits for the end, ends the backup, and writes
 //! what came out of it into the state file. Design: section 5, "End of a backup".
 
+use crate::control::Control;
 use crate::event::Event;
 use crate::exit::{Exit, Failure};
 use crate::fuse::{Fuse, Ownership};
@@ -10,9 +11,10 @@ use crate::opened_source::{OpenedSource, open_source};
 use crate::request::MountRequest;
 use crate::state_file::{Outcome, State, now};
 use crate::tree::Tree;
+use crate::watch::{self, Watch};
 use anyhow::{Context, Result};
 use fuser::{BackgroundSession, Config, MountOption, Session, SessionACL};
-use jetfs::backup::{BackupSession, BeginGrbit, EndGrbit};
+use jetfs::backup::{BackupSession, BeginGrbit, EndGrbit, PhaseName};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use serde::{Deserialize, Serialize};
@@ -21,7 +23,7 @@ use std::mem::ManuallyDrop;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::{fs, thread};
 
 /// Event loops for each core. Enough that one reader's slow disk does not hold up the others; more of them take turns
@@ -85,8 +87,9 @@ pub(crate) fn serve(request: &MountRequest, waiting: &mut dyn Waiting) -> Result
         }
         waiting.replaying(progress)
     })?;
-    let tree = Arc::new(begin(source, request)?);
+    let tree = Arc::new(begin(source)?);
     let result = mount(request, &tree, sender).and_then(|mount| {
+        let _control = Control::listen(Arc::clone(&tree), request.mount_point())?;
         let mut state = State::of_this_process(request.mount_point(), shown_sources(request));
         let announced = state
             .write()
@@ -128,13 +131,15 @@ fn raise_file_limit() {
     }
 }
 
-fn begin(source: OpenedSource, request: &MountRequest) -> Result<Tree> {
-    let session = Arc::new(BackupSession::new(source.source));
+fn begin(source: OpenedSource) -> Result<Tree> {
+    let session = Arc::new(BackupSession::for_many_readers(source.source));
     let mut about = source.about;
     let grbit = about.live.map_or(BeginGrbit::SNAPSHOT, LiveRequest::grbit);
     session.begin(grbit.bits())?;
-    if about.live.is_some() {
-        about.manifest = live_backup::manifest(&session, request, about.started)?;
+    if let Some(live) = about.live
+        && session.phase() != PhaseName::Databases
+    {
+        about.manifest = Some(live_backup::manifest(&session, live, &about.sources)?);
     }
     Ok(Tree::new(session, about)?)
 }
@@ -234,10 +239,26 @@ fn shown_sources(request: &MountRequest) -> String {
     shown.join(", ")
 }
 
+/// Waits until somebody unmounts or a signal comes; the backup of a running instance is watched meanwhile.
+fn wait(tree: &Tree, events: &Receiver<Event>) -> Event {
+    let mut watch = tree.live().map(Watch::new);
+    loop {
+        let event = match &mut watch {
+            None => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(_) => events.recv_timeout(watch::PAUSE),
+        };
+        match (event, &mut watch) {
+            (Ok(event), _) => return event,
+            (Err(RecvTimeoutError::Timeout), Some(watch)) => watch.look(tree),
+            (Err(_), _) => return Event::Unmounted,
+        }
+    }
+}
+
 /// Waits until somebody unmounts or a signal comes, then ends the backup.
 fn wait_and_end(mount_point: &Path, tree: &Tree, events: &Receiver<Event>) -> Outcome {
     let mut aborted = false;
-    if events.recv() == Ok(Event::Terminate) {
+    if wait(tree, events) == Event::Terminate {
         match mount_table::unmount(mount_point, false) {
             Ok(()) => {}
             Err(UnmountError::Busy) => {

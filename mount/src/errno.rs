@@ -15,6 +15,7 @@ pub(crate) fn of_tree(error: &TreeError) -> Errno {
         TreeError::UnknownInode => Errno::ESTALE,
         TreeError::UnknownHandle => Errno::EBADF,
         TreeError::NoAttribute => Errno::NO_XATTR,
+        TreeError::OutOfTurn => Errno::ESPIPE,
         TreeError::Jet(error) => of_jet_err(error.code()),
     }
 }

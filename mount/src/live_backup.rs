@@ -5,16 +5,16 @@ use crate::opened_source::{OpenedSource, identity};
 use crate::request::MountRequest;
 use crate::tree::{About, Text, Tree};
 use anyhow::Result;
-use jetfs::JetErr;
 use jetfs::backup::{
-    BackupKind, BackupMode, BackupOutcome, BackupSession, BeginGrbit, EndGrbit, JsonName, Manifest,
-    ManifestDatabase, ManifestFile, ManifestKind, SourceFile,
+    BackupKind, BackupMode, BackupOutcome, BackupSession, BeginGrbit, EndGrbit, FileRole, JsonName,
+    ManifestKind, PhaseName,
 };
 use jetfs::source::remote::RemoteSource;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 /// How often a damaged page is read again (external-backup.md section 4.3).
@@ -29,6 +29,26 @@ pub(crate) struct LiveRequest {
     pub(crate) kind: Option<Kind>,
     /// What happens when it is unmounted.
     pub(crate) on_umount: Option<OnUmount>,
+    /// How its files become consistent with each other.
+    pub(crate) mode: Option<Mode>,
+    /// Whether it is sealed as soon as every database was read.
+    pub(crate) auto_seal: bool,
+    /// Seconds without a reader after which the backup ends.
+    pub(crate) timeout: Option<u64>,
+    /// Logs that the instance may keep for the backup.
+    pub(crate) max_logs: Option<u32>,
+    /// Whether empty patch files are shown.
+    pub(crate) patch_files: bool,
+}
+
+/// How the files become consistent with each other (design, section 4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Mode {
+    /// Every database as of the moment of mounting; any tool, any order
+    Frozen,
+    /// Databases as they are on disk when they are read, from start to end; logs after `jetfs seal`
+    Stream,
 }
 
 /// What a backup is meant to be.
@@ -75,7 +95,18 @@ impl LiveRequest {
                 .advise("Use --kind full or incremental, or leave --on-umount truncate out.")
                 .into());
         }
+        if self.auto_seal && self.mode() != BackupMode::Stream {
+            return Err(Failure::new(Exit::Usage, "--auto-seal needs --mode stream").into());
+        }
         Ok(())
+    }
+
+    /// How the files become consistent with each other.
+    pub(crate) fn mode(self) -> BackupMode {
+        match self.mode {
+            None | Some(Mode::Frozen) => BackupMode::Frozen,
+            Some(Mode::Stream) => BackupMode::Stream,
+        }
     }
 
     fn is_incremental(self) -> bool {
@@ -95,10 +126,10 @@ impl LiveRequest {
 
     /// The bits of Begin.
     pub(crate) fn grbit(self) -> BeginGrbit {
-        match self.is_incremental() {
-            true => BeginGrbit::SNAPSHOT | BeginGrbit::INCREMENTAL,
-            false => BeginGrbit::SNAPSHOT,
-        }
+        let mut grbit = BeginGrbit::empty();
+        grbit.set(BeginGrbit::SNAPSHOT, self.mode() == BackupMode::Frozen);
+        grbit.set(BeginGrbit::INCREMENTAL, self.is_incremental());
+        grbit
     }
 }
 
@@ -122,11 +153,9 @@ pub(crate) fn open(request: &MountRequest) -> Result<Option<OpenedSource>> {
         started: SystemTime::now(),
         warnings: Vec::new(),
         ignored: Vec::new(),
+        sources: request.sources.iter().cloned().map(JsonName).collect(),
         // Known when the backup has begun.
-        manifest: Text {
-            bytes: Vec::new(),
-            modified: SystemTime::UNIX_EPOCH,
-        },
+        manifest: None,
         trust_source: false,
         recovery: None,
         live: Some(request.live),
@@ -137,79 +166,45 @@ pub(crate) fn open(request: &MountRequest) -> Result<Option<OpenedSource>> {
     }))
 }
 
-/// `backup.json` of a frozen backup that has begun: everything is known, so it is there at once.
+/// `backup.json` of a backup whose databases and logs are known.
 ///
 /// # Errors
-/// The session does not tell its files.
-pub(crate) fn manifest(session: &BackupSession, request: &MountRequest, begun: SystemTime) -> Result<Text> {
-    let databases = session.get_attach_info().or_else(none_of_incremental)?;
-    let logs = session.get_log_info()?;
-    let files = databases.iter().chain(&logs.files).map(manifest_file);
-    let manifest = Manifest {
-        begun: Some(begun),
-        completed: Some(begun),
-        sources: request
-            .sources
-            .iter()
-            .map(|path| JsonName(path.clone()))
-            .collect(),
-        log_base: Some(logs.base.clone()),
-        generations: logs.range,
-        databases: databases.iter().map(manifest_database).collect(),
-        files: files.collect(),
-        ..Manifest::new(request.live.manifest_kind(), BackupMode::Frozen)
-    };
+/// The session does not tell its files, or a header cannot be read.
+pub(crate) fn manifest(session: &BackupSession, request: LiveRequest, sources: &[JsonName]) -> Result<Text> {
+    let mut manifest = session.manifest(request.manifest_kind(), request.mode())?;
+    manifest.sources = sources.to_vec();
+    manifest.completed = Some(SystemTime::now());
     Ok(Text {
         bytes: manifest.to_bytes()?,
-        modified: begun,
+        modified: manifest.begun.unwrap_or(SystemTime::UNIX_EPOCH),
     })
-}
-
-/// An incremental backup has no databases.
-fn none_of_incremental(error: jetfs::JetError) -> jetfs::JetResult<Vec<SourceFile>> {
-    match error.code() {
-        JetErr::InvalidBackupSequence => Ok(Vec::new()),
-        _ => Err(error),
-    }
-}
-
-fn manifest_file(file: &SourceFile) -> ManifestFile {
-    ManifestFile {
-        name: JsonName(file.name.clone()),
-        role: file.role,
-        len: file.len,
-        modified: file.modified,
-        original: file.path.as_path().into(),
-        signature: None,
-        sha256: None,
-    }
-}
-
-fn manifest_database(file: &SourceFile) -> ManifestDatabase {
-    ManifestDatabase {
-        name: JsonName(file.name.clone()),
-        signature: None,
-        state: None,
-        page_size: None,
-        required: None,
-    }
 }
 
 /// Ends the backup; answers how it went.
 pub(crate) fn end(tree: &Tree, request: LiveRequest, aborted: bool) -> (Exit, String) {
     let session = tree.session();
-    let unread: Vec<_> = session
-        .progress()
-        .into_iter()
-        .filter(|file| !file.complete)
-        .collect();
+    if let Some(why) = tree.over() {
+        let _ = session.end_with(EndGrbit::ABORT.bits());
+        return (Exit::Incomplete, format!("aborted: {why}"));
+    }
+    let is_sealed = session.phase() != PhaseName::Databases;
+    if is_sealed && tree.copied().load(Ordering::Acquire) {
+        vouch_for_all(tree);
+    }
+    let unread = session.progress().into_iter().filter(|file| !file.complete);
+    let unread: Vec<OsString> = unread.map(|file| file.name).collect();
     let is_given_up = aborted || request.on_umount == Some(OnUmount::Abort);
-    if is_given_up || !unread.is_empty() {
+    if is_given_up || !unread.is_empty() || !is_sealed {
         let _ = session.end_with(EndGrbit::ABORT.bits());
         return match session.outcome() {
-            Some(BackupOutcome::AbortedByCaller) if !is_given_up => {
-                (Exit::Incomplete, unread_in_words(&unread))
-            }
+            Some(BackupOutcome::AbortedByCaller) if !is_given_up && !is_sealed => (
+                Exit::Incomplete,
+                "aborted: it was not sealed, so that no logs were copied".into(),
+            ),
+            Some(BackupOutcome::AbortedByCaller) if !is_given_up => (
+                Exit::Incomplete,
+                format!("aborted: not all was read: {}", named(&unread)),
+            ),
             Some(BackupOutcome::AbortedByCaller) if aborted => {
                 (Exit::Incomplete, "aborted: files were open".into())
             }
@@ -238,17 +233,29 @@ pub(crate) fn end(tree: &Tree, request: LiveRequest, aborted: bool) -> (Exit, St
     }
 }
 
-fn unread_in_words(unread: &[jetfs::backup::FileProgress]) -> String {
-    let named: Vec<_> = unread
+/// Its user says that the copy is equal to everything that can be vouched for.
+fn vouch_for_all(tree: &Tree) {
+    let files = tree.files().into_iter();
+    // In stream mode a database was read to its end, or the mount was not sealed.
+    for file in files.filter(|file| !tree.is_stream() || file.role != FileRole::Database) {
+        if let Err(error) = tree.session().vouch_for(&file.name) {
+            tracing::warn!(file = %file.name.display(), "{error}");
+        }
+    }
+}
+
+/// Some names, and how many more there are.
+pub(crate) fn named(files: &[OsString]) -> String {
+    let names: Vec<_> = files
         .iter()
         .take(NAMED)
-        .map(|file| file.name.to_string_lossy())
+        .map(|name| name.to_string_lossy())
         .collect();
-    let more = match unread.len().saturating_sub(NAMED) {
+    let more = match files.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    format!("aborted: not all was read: {}{more}", named.join(", "))
+    format!("{}{more}", names.join(", "))
 }
 
 fn in_words(outcome: Option<BackupOutcome>) -> String {
@@ -262,12 +269,7 @@ fn in_words(outcome: Option<BackupOutcome>) -> String {
             BackupKind::Differential => "complete: a differential backup; no logs were truncated".into(),
         },
         Some(BackupOutcome::Incomplete { files }) => {
-            let files: Vec<_> = files
-                .iter()
-                .take(NAMED)
-                .map(|name: &OsString| name.to_string_lossy())
-                .collect();
-            format!("not complete: {}", files.join(", "))
+            format!("not complete: {}", named(&files))
         }
         Some(BackupOutcome::AbortedByServer) => "ended by the instance, before it was complete".into(),
         Some(BackupOutcome::Failed { code }) => format!("failed: {code}"),

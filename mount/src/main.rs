@@ -1,6 +1,8 @@
 //! The `jetfs` command: reads the command line, runs one subcommand, and turns its result into an exit code.
 
 mod commands;
+mod compare;
+mod control;
 mod daemon;
 mod errno;
 mod event;
@@ -20,6 +22,7 @@ mod request;
 mod state_file;
 mod systemd;
 mod tree;
+mod watch;
 
 use clap::Parser;
 use commands::Command;

@@ -75,10 +75,11 @@ fn about(request: &MountRequest, sources: &[PathBuf], source: &RecoveredSource) 
         ignored: ignored
             .map(|ignored| (ignored.path.clone(), ignored.reason.to_string()))
             .collect(),
-        manifest: Text {
+        sources: Vec::new(),
+        manifest: Some(Text {
             bytes: source.manifest(sources).to_bytes()?,
             modified: source.modified(),
-        },
+        }),
         trust_source: false,
         recovery: Some(source.recovery().clone()),
         live: None,

@@ -39,7 +39,8 @@ pub(crate) fn open_source(
         return Ok(live);
     }
     if request.live.is_set() {
-        let what = "--kind and --on-umount are for a running instance, and none is hosted here";
+        let what =
+            "--kind, --mode, --on-umount and the like are for a running instance, and none is hosted here";
         return Err(Failure::refused(what)
             .advise("`jetfs serve DIR` hosts one; without these options the files are mounted as they are.")
             .into());
@@ -89,7 +90,8 @@ fn about(request: &MountRequest, sources: &[PathBuf], inventory: &Inventory) -> 
         started: SystemTime::now(),
         warnings,
         ignored,
-        manifest,
+        sources: Vec::new(),
+        manifest: Some(manifest),
         trust_source: request.trust_source,
         recovery: None,
         live: None,

@@ -136,6 +136,14 @@ fn file_of(directory: &Path, mount_point: &Path) -> PathBuf {
     directory.join(format!("{:016x}.json", path_hash(mount_point.as_os_str())))
 }
 
+/// Where the process that serves a canonical mount point hears of commands.
+///
+/// # Errors
+/// The directory cannot be used.
+pub(crate) fn socket_of(mount_point: &Path) -> Result<PathBuf> {
+    Ok(file_of(&directory()?, mount_point).with_extension("sock"))
+}
+
 /// The directory of this user's state files; created if need be. Nobody else may have prepared it.
 fn directory() -> Result<PathBuf> {
     let uid = nix::unistd::geteuid();

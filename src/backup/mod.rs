@@ -2,6 +2,7 @@
 //! through ([`BackupSession`]; external-backup.md sections 1 and 2; design: live engine, files at rest, esent.dll).
 
 mod copy;
+mod describe;
 mod event;
 mod findings;
 mod json_name;
@@ -24,5 +25,6 @@ pub use session::{
     PhaseName,
 };
 pub use source::{
-    BackupFile, BeginGrbit, EndGrbit, Ending, FileRole, LogRange, LogSet, Obstacles, Source, SourceFile,
+    BackupFile, BeginGrbit, EndGrbit, Ending, FileRole, LogRange, LogSet, LogStanding, Obstacles, Source,
+    SourceFile,
 };

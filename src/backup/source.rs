@@ -5,6 +5,7 @@
 
 use super::event::BackupEvent;
 use super::findings::Findings;
+use super::manifest::Marks;
 use crate::error::JetResult;
 use crate::format::PageSize;
 use std::ffi::{OsStr, OsString};
@@ -145,6 +146,15 @@ pub struct LogSet {
     pub files: Vec<SourceFile>,
 }
 
+/// Where a backup in progress stands in the log of its instance.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct LogStanding {
+    /// Where it began, and where the log was rolled.
+    pub marks: Marks,
+    /// Generations that the instance keeps for the backup, however long it takes.
+    pub pinned: u32,
+}
+
 /// How the session ends a source's backup (external-backup.md section 2.9).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
@@ -210,6 +220,11 @@ pub trait Source: Send + Sync + Debug {
 
     /// Deletes logs, the lowest first.
     fn truncate(&self, range: LogRange) -> JetResult<()>;
+
+    /// Where the backup in progress stands in the log. Nothing is kept for files at rest.
+    fn log_standing(&self) -> JetResult<LogStanding> {
+        Ok(LogStanding::default())
+    }
 
     /// Ends the backup and lets go of what it needed, whatever goes wrong.
     fn end(&self, ending: &Ending) -> JetResult<()>;

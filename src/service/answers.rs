@@ -242,6 +242,10 @@ impl<'h> Answers<'h> {
                 backup()?.files.lock().open.remove(&number);
                 Ok(Reply::Done)
             }
+            Request::Standing => {
+                let standing = backup()?.source.log_standing()?;
+                Ok(Reply::Standing { standing })
+            }
             Request::Truncatable { copied } => {
                 let copied: Vec<_> = copied.into_iter().map(|JsonName(name)| name).collect();
                 let range = backup()?.source.truncatable(&copied)?;

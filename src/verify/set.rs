@@ -213,6 +213,8 @@ fn judge_manifest(
                 judge_listed(file_system, directory, file, findings);
             }
             judge_unlisted(directory, &manifest, inventory, findings);
+            judge_identity(&manifest, inventory, findings);
+            judge_generations(&manifest, findings);
             for &range in &manifest.missing_generations {
                 let what = format!("the backup was made without {}", in_words(range));
                 findings.add(ProblemKind::Missing, JetErr::MissingFileToBackup, None, what);
@@ -267,6 +269,60 @@ fn judge_listed(
             let what = format!("the file of the manifest is not there: {error}");
             findings.add(ProblemKind::Missing, JetErr::FileNotFound, name, what);
         }
+    }
+}
+
+/// Each file is of the database or of the sequence of logs that the manifest says.
+fn judge_identity(manifest: &Manifest, inventory: &Inventory, findings: &mut Findings) {
+    let found = inventory.manifest(&[]);
+    for listed in &manifest.files {
+        let own = found.files.iter().find(|file| file.name == listed.name);
+        let (Some(wanted), Some(own)) = (&listed.signature, own.and_then(|own| own.signature.as_ref()))
+        else {
+            continue;
+        };
+        if wanted != own {
+            let code = match listed.role {
+                FileRole::Database => JetErr::BadDbSignature,
+                _ => JetErr::BadLogSignature,
+            };
+            let what = format!("its signature is {own}, and the manifest says {wanted}");
+            findings.add(ProblemKind::Foreign, code, Some(listed.name.clone()), what);
+        }
+    }
+}
+
+/// The manifest lists a log for each generation that the set is said to have.
+fn judge_generations(manifest: &Manifest, findings: &mut Findings) {
+    let Some(range) = manifest.generations else {
+        return;
+    };
+    let listed: BTreeSet<u32> = manifest
+        .files
+        .iter()
+        .filter_map(|file| match file.role {
+            FileRole::ArchivedLog { generation } | FileRole::CurrentLog { generation } => Some(generation),
+            _ => None,
+        })
+        .collect();
+    // A manifest is data: each step passes a log or a gap that it lists, whatever range it claims.
+    let mut next = Some(range.low).filter(|low| *low <= range.high);
+    while let Some(generation) = next {
+        let gap = manifest
+            .missing_generations
+            .iter()
+            .find(|gap| gap.contains(generation));
+        let last = match gap {
+            _ if listed.contains(&generation) => generation,
+            Some(gap) => gap.high,
+            None => {
+                let what = format!(
+                    "the manifest says that there is generation {generation:#x}, and lists no log of it"
+                );
+                return findings.add(ProblemKind::Missing, JetErr::MissingFileToBackup, None, what);
+            }
+        };
+        next = last.checked_add(1).filter(|next| *next <= range.high);
     }
 }
 

@@ -277,6 +277,19 @@ fn the_manifest_says_what_must_be_there() {
     let unlisted = (ProblemKind::Foreign, JetErr::FileInvalidType);
     assert_eq!(verdict_with(&fewer), (Verdict::Incomplete, vec![unlisted]));
 
+    let mut another = manifest.clone();
+    for file in &mut another.files {
+        file.signature = Some("random:00000007 create:-".to_owned());
+    }
+    let (verdict, problems) = verdict_with(&another);
+    assert_eq!(verdict, Verdict::Incomplete, "{problems:?}");
+    let mut claims = manifest.clone();
+    claims.generations = Some(crate::backup::LogRange {
+        low: 0,
+        high: u32::MAX,
+    });
+    claims.missing_generations.clear();
+    assert_eq!(verdict_with(&claims).0, Verdict::Incomplete);
     let mut outside = manifest.clone();
     outside.files[0].name = JsonName("../etc/passwd".into());
     assert_eq!(verdict_with(&outside).0, Verdict::Damaged);

@@ -4,6 +4,7 @@
 
 mod command;
 mod damage;
+mod hosted;
 mod journal;
 mod memory_set;
 mod mount;
@@ -17,6 +18,7 @@ mod tree;
 
 pub(crate) use command::{Ended, jetfs, program, python, run, shell, tool_is_missing};
 pub(crate) use damage::{Bits, flip_bit, overwrite, seeded};
+pub(crate) use hosted::{Hosted, restored, rsync};
 pub(crate) use journal::Journal;
 pub(crate) use memory_set::{MemorySet, SET, open_in_memory, path_of};
 pub(crate) use mount::{Mount, MountOptions};

@@ -8,6 +8,7 @@ mod log;
 mod mount;
 mod recover;
 mod restore;
+mod seal;
 mod serve;
 mod status;
 mod umount;
@@ -23,6 +24,7 @@ pub(crate) enum Command {
     Mount(Box<mount::Args>),
     Umount(umount::Args),
     Status(status::Args),
+    Seal(seal::Args),
     Info(info::Args),
     Log(log::Args),
     Verify(verify::Args),
@@ -45,6 +47,7 @@ impl Command {
             Command::Mount(args) => args.run(filter, output),
             Command::Umount(args) => args.run(output),
             Command::Status(args) => args.run(output),
+            Command::Seal(args) => args.run(output),
             Command::Info(args) => args.run(output),
             Command::Log(args) => args.run(output),
             Command::Verify(args) => args.run(output),

@@ -1,10 +1,12 @@
 //! `jetfs mount`.
 
+mod live_args;
+
+use self::live_args::LiveArgs;
 use super::recover::progress::Bar;
 use crate::daemon::{Ready, Replaying, Waiting};
 use crate::exit::{Exit, Failure};
 use crate::launch;
-use crate::live_backup::{Kind, LiveRequest, OnUmount};
 use crate::mount_point;
 use crate::output::Output;
 use crate::request::{MountRequest, RecoveryRequest};
@@ -23,7 +25,8 @@ Mount the files of an instance as a read-only directory, verified while read.
 
 SOURCE is the directory of a running instance (of a program that embeds jetfs, or of `jetfs serve`): mounting begins a
 backup, and every database is shown as of that moment, while the instance goes on; `jetfs umount` ends the backup and
-says whether all was read. Or SOURCE is the directory of an instance that nobody has open, or ESE files. Databases, logs and checkpoint appear in
+says whether all was read. With --mode stream databases are read as they are on disk, and logs appear with `jetfs seal`.
+Or SOURCE is the directory of an instance that nobody has open, or ESE files. Databases, logs and checkpoint appear in
 MOUNTPOINT byte for byte; backup.json describes the set; .jetfs/status.json (not listed) tells how far readers are
 and what was found. A page with one flipped bit is repaired in the returned data and reported; a worse one gives its
 reader EIO. The source is never written to.
@@ -78,8 +81,8 @@ pub(crate) struct Args {
     gid: Option<u32>,
 
     /// Permissions of the files, octal; who may read files may search the directory [default: 400]
-    #[arg(long, value_name = "MODE", value_parser = parse_mode)]
-    mode: Option<u16>,
+    #[arg(long, value_name = "OCTAL", value_parser = parse_mode)]
+    permissions: Option<u16>,
 
     /// Deliver damaged pages as they are instead of failing the read; they are still reported
     #[arg(long)]
@@ -120,13 +123,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     temp_dir: Option<PathBuf>,
 
-    /// Of a running instance: what the backup is meant to be [default: full]
-    #[arg(long, value_enum, value_name = "KIND")]
-    kind: Option<Kind>,
-
-    /// Of a running instance: what happens when it is unmounted [default: end]
-    #[arg(long, value_enum, value_name = "WHAT")]
-    on_umount: Option<OnUmount>,
+    #[command(flatten)]
+    live: LiveArgs,
 
     /// Stay in the foreground (for systemd; says READY to NOTIFY_SOCKET)
     #[arg(long)]
@@ -140,7 +138,8 @@ pub(crate) struct Args {
     #[arg(long, short)]
     quiet: bool,
 
-    /// Options as mount(8) has them: the long options above with `_`, such as allow_other,uid=0,log_dir=/logs
+    /// Options as mount(8) has them: the long options with `_`, such as allow_other,uid=0,log_dir=/logs; mode=444 is
+    /// permissions=444
     #[arg(short = 'o', value_name = "OPTIONS", value_delimiter = ',')]
     options: Vec<OsString>,
 }
@@ -204,15 +203,12 @@ impl Args {
             allow_other: self.allow_other,
             uid: self.uid,
             gid: self.gid,
-            mode: self.mode,
+            mode: self.permissions,
             allow_damaged: self.allow_damaged,
             trust_source: self.trust_source,
             no_lock: self.no_lock,
             recovered: self.recovery()?,
-            live: LiveRequest {
-                kind: self.kind,
-                on_umount: self.on_umount,
-            },
+            live: self.live.request(),
         };
         request.live.check()?;
         mount_point::check_overlap(&mount_point, request.inputs())?;
@@ -289,6 +285,9 @@ impl Args {
             std::ffi::OsStr::from_bytes(bytes.get(at..).unwrap_or_default()).into()
         };
         let number = || value.parse().map_err(|_| unknown_option(&text));
+        if self.live.apply(name, value)? {
+            return Ok(());
+        }
         match name {
             "allow_other" => self.allow_other = true,
             "allow_damaged" => self.allow_damaged = true,
@@ -305,13 +304,13 @@ impl Args {
             "temp_dir" => self.temp_dir = Some(path()),
             "uid" => self.uid = Some(number()?),
             "gid" => self.gid = Some(number()?),
-            "mode" => self.mode = Some(parse_mode(value).map_err(|_| unknown_option(&text))?),
+            "mode" | "permissions" => {
+                self.permissions = Some(parse_mode(value).map_err(|_| unknown_option(&text))?)
+            }
             "log_dir" => self.log_dir = Some(path()),
             "system_dir" => self.system_dir = Some(path()),
             "database" => self.database.push(path()),
             "log_file" => self.log_file = Some(path()),
-            "kind" => self.kind = Some(chosen(value).ok_or_else(|| unknown_option(&text))?),
-            "on_umount" => self.on_umount = Some(chosen(value).ok_or_else(|| unknown_option(&text))?),
             // The mount is read-only, nosuid, nodev, noexec and noatime whatever is asked for.
             ""
             | "ro"
@@ -448,7 +447,7 @@ mod tests {
             args.apply(&option.into()).unwrap();
         }
         assert!(args.allow_other);
-        assert_eq!((args.mode, args.uid), (Some(0o444), Some(7)));
+        assert_eq!((args.permissions, args.uid), (Some(0o444), Some(7)));
         assert_eq!(args.log_dir, Some("/a=b".into()));
     }
 

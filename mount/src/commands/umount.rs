@@ -1,7 +1,9 @@
 //! `jetfs umount`.
 
+use super::seal::mounted;
+use crate::control::{self, Ask};
 use crate::exit::{Exit, Failure};
-use crate::mount_table::{self, UnmountError, canonical, is_dead, mounted_at, unmount};
+use crate::mount_table::{self, UnmountError, is_dead, unmount};
 use crate::output::Output;
 use crate::state_file::State;
 use anyhow::{Context, Result};
@@ -17,6 +19,7 @@ its backup counts as aborted (exit code 5).
 
 Examples:
   jetfs umount /mnt/backup
+  jetfs umount --copied /mnt/backup   # the tool skipped what it had already: its copy is equal all the same
   jetfs umount /mnt/backup --json | jq .outcome.summary
 
 Exit codes: 0 ended; 3 not a jetfs mount; 4 files are open; 5 aborted; 6 ended, and damaged places were refused.")]
@@ -24,6 +27,10 @@ pub(crate) struct Args {
     /// Where it is mounted
     #[arg(value_name = "MOUNTPOINT")]
     mount_point: PathBuf,
+
+    /// Take everything for read: the copy is equal, also where a tool skipped what it had already
+    #[arg(long)]
+    copied: bool,
 
     /// How many seconds to wait for the backup to end
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
@@ -34,20 +41,22 @@ impl Args {
     /// Unmounts.
     pub(crate) fn run(self, output: &Output) -> Result<Exit> {
         let shown = self.mount_point.display();
-        let mount_point =
-            canonical(&self.mount_point).map_err(|error| Failure::refused(format!("{shown}: {error}")))?;
-        if !mounted_at(&mount_point)?.is_some_and(|mounted| mounted.is_jetfs()) {
-            return Err(Failure::refused(format!("{shown} is not a jetfs mount"))
-                .advise("`jetfs status` lists the mounts.")
-                .into());
-        }
+        let mount_point = mounted(&self.mount_point)?;
         // A state with an outcome is that of an earlier mount: this one belongs to another user.
         let state = State::read(&mount_point)?.filter(|state| state.outcome.is_none());
         let dead = is_dead(&mount_point);
+        if self.copied {
+            control::ask(&mount_point, &Ask::Copied { yes: true }, &mut |_, _| ())?;
+        }
         // Nobody can be in the middle of reading a dead mount, but somebody may still stand in it.
         match unmount(&mount_point, dead) {
             Ok(()) => {}
-            Err(UnmountError::Busy) => return Err(busy(&mount_point).into()),
+            Err(UnmountError::Busy) => {
+                if self.copied {
+                    control::ask(&mount_point, &Ask::Copied { yes: false }, &mut |_, _| ())?;
+                }
+                return Err(busy(&mount_point).into());
+            }
             Err(UnmountError::Other(error)) => {
                 return Err(Failure::new(Exit::Failed, format!("cannot unmount {shown}: {error}")).into());
             }

@@ -2,15 +2,18 @@
 
 mod deep_findings;
 
-use crate::exit::Exit;
+use super::seal::mounted;
+use crate::control::{self, Ask};
+use crate::exit::{Exit, Failure};
 use crate::output::Output;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jetfs::io::RealFileSystem;
 use jetfs::source::at_rest::AtRestPaths;
 use jetfs::verify::{Damage, FileReport, ProblemKind, Unit, Verdict, VerifyOptions, VerifyReport, verify};
-use std::io;
-use std::path::PathBuf;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 /// Damaged places of a file that are printed; `--json` has more.
 const PLACES_SHOWN: usize = 5;
@@ -36,6 +39,7 @@ Examples:
   jetfs verify /backup/ntds
   jetfs verify SRUDB.dat
   jetfs verify --deep SRUDB.dat
+  jetfs verify /backup/orders --for /mnt/backup   # is the copy what the mount shows? then it counts as read
   jetfs --json verify /backup/ntds | jq .verdict
 
 Exit codes: 0 good; 3 --deep refuses a dirty database; 5 incomplete: something is missing or belongs to another set; 6 something is damaged."
@@ -65,6 +69,10 @@ pub(crate) struct Args {
     #[arg(long)]
     deep: bool,
 
+    /// Compare a copy with what is mounted there; what is equal counts as read
+    #[arg(long = "for", value_name = "MOUNTPOINT", conflicts_with_all = ["deep", "log_dir", "system_dir", "database"])]
+    mount_point: Option<PathBuf>,
+
     /// Take no locks, for evidence on read-only media
     #[arg(long)]
     no_lock: bool,
@@ -77,6 +85,9 @@ pub(crate) struct Args {
 impl Args {
     /// Verifies.
     pub(crate) fn run(self, output: &Output) -> Result<Exit> {
+        if let Some(mount_point) = &self.mount_point {
+            return compare(&self.paths, mount_point, output);
+        }
         let options = VerifyOptions {
             threads: self.threads.into(),
             lock: !self.no_lock,
@@ -103,6 +114,33 @@ impl Args {
         }
         Ok(exit_of(report.verdict))
     }
+}
+
+/// The mount process compares: it knows what its readers were given.
+fn compare(paths: &[PathBuf], mount_point: &Path, output: &Output) -> Result<Exit> {
+    let [copy] = paths else {
+        return Err(Failure::new(Exit::Usage, "--for compares one directory with the mount").into());
+    };
+    let mount_point = mounted(mount_point)?;
+    let copy = fs::canonicalize(copy).with_context(|| copy.display().to_string())?;
+    if copy.starts_with(&mount_point) {
+        return Err(Failure::refused("the mount is not a copy of itself").into());
+    }
+    let bar = progress_bar();
+    let ask = Ask::Compare {
+        copy: copy.as_path().into(),
+    };
+    let compared = control::ask(&mount_point, &ask, &mut |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    let summary = compared?;
+    match output.json {
+        true => output.json(&json!({ "verdict": "good", "summary": summary }))?,
+        false => output.line(&summary)?,
+    }
+    Ok(Exit::Done)
 }
 
 fn exit_of(verdict: Verdict) -> Exit {

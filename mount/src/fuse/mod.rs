@@ -29,6 +29,8 @@ use std::time::{Duration, SystemTime};
 
 /// How long the kernel may believe names and attributes: at rest nothing changes.
 const LONG: Duration = Duration::from_secs(24 * 60 * 60);
+/// The same where the backup may end while it is mounted.
+const SHORT: Duration = Duration::from_secs(1);
 /// The largest read that the kernel is asked to send.
 const LARGEST_READ: u32 = 1 << 20;
 /// What `stat` reports as the preferred block size.
@@ -108,6 +110,19 @@ impl Fuse {
         }
     }
 
+    /// How long the kernel may believe names: that of a backup that can end under its mount, not long.
+    fn names_last(&self) -> Duration {
+        if self.tree.is_live() { SHORT } else { LONG }
+    }
+
+    /// How long the kernel may believe attributes.
+    fn ttl(&self, attributes: &Attributes) -> Duration {
+        match attributes.changes {
+            true => Duration::ZERO,
+            false => self.names_last(),
+        }
+    }
+
     /// Answers an opening, and lets the kernel read by itself where that is allowed and works.
     fn answer_open(&self, ino: INodeNo, opened: &Opened, reply: ReplyOpen) {
         let handle = FileHandle(opened.handle);
@@ -142,11 +157,6 @@ impl Fuse {
             }
         }
     }
-}
-
-/// How long the kernel may believe attributes.
-fn ttl(attributes: &Attributes) -> Duration {
-    if attributes.changes { Duration::ZERO } else { LONG }
 }
 
 /// Registers the file with the kernel; `None` where the kernel does not want it (an old one, or not root).
@@ -238,7 +248,12 @@ impl Filesystem for Fuse {
     fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         guarded("lookup", || match self.tree.lookup(Inode(parent.0), name) {
             Ok(found) => {
-                reply.entry_with_ttls(&ttl(&found), &LONG, &self.attr(&found), Generation(0));
+                reply.entry_with_ttls(
+                    &self.ttl(&found),
+                    &self.names_last(),
+                    &self.attr(&found),
+                    Generation(0),
+                );
             }
             Err(error) => reply.error(log_refusal("lookup", &error)),
         });
@@ -246,7 +261,7 @@ impl Filesystem for Fuse {
 
     fn getattr(&self, _req: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {
         guarded("getattr", || match self.tree.attributes(Inode(ino.0)) {
-            Ok(found) => reply.attr(&ttl(&found), &self.attr(&found)),
+            Ok(found) => reply.attr(&self.ttl(&found), &self.attr(&found)),
             Err(error) => reply.error(log_refusal("getattr", &error)),
         });
     }
@@ -321,6 +336,7 @@ impl Filesystem for Fuse {
 
     fn opendir(&self, _req: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
         guarded("opendir", || match self.tree.is_directory(Inode(ino.0)) {
+            Ok(true) if self.tree.is_live() => reply.opened(FileHandle(0), FopenFlags::empty()),
             Ok(true) => reply.opened(
                 FileHandle(0),
                 FopenFlags::FOPEN_CACHE_DIR | FopenFlags::FOPEN_KEEP_CACHE,
@@ -357,7 +373,7 @@ impl Filesystem for Fuse {
             Ok(entries) => {
                 for ((name, attributes), number) in entries.iter().zip(1..) {
                     let attr = self.attr(attributes);
-                    let ttl = ttl(attributes);
+                    let ttl = self.ttl(attributes);
                     if number > offset && reply.add(attr.ino, number, name, &ttl, &attr, Generation(0)) {
                         break;
                     }
@@ -371,9 +387,13 @@ impl Filesystem for Fuse {
     fn statfs(&self, _req: &Request, _ino: INodeNo, reply: ReplyStatfs) {
         guarded("statfs", || {
             let block = u64::from(BLOCK_SIZE);
-            let (files, blocks) = self.tree.files().fold((0u64, 0u64), |(files, blocks), file| {
-                (files + 1, blocks.saturating_add(file.len.div_ceil(block)))
-            });
+            let (files, blocks) = self
+                .tree
+                .files()
+                .iter()
+                .fold((0u64, 0u64), |(files, blocks), file| {
+                    (files + 1, blocks.saturating_add(file.len.div_ceil(block)))
+                });
             reply.statfs(blocks, 0, 0, files, 0, BLOCK_SIZE, 255, BLOCK_SIZE);
         });
     }

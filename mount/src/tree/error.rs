@@ -23,6 +23,9 @@ pub(crate) enum TreeError {
     /// The node has no attribute of this name.
     #[error("no such attribute")]
     NoAttribute,
+    /// A database in stream mode is read from its start to its end.
+    #[error("in stream mode a database is read in order, and once: this is not its turn")]
+    OutOfTurn,
     /// The backup says no.
     #[error(transparent)]
     Jet(#[from] JetError),

@@ -15,13 +15,13 @@ const PATH: &str = "user.jetfs.path";
 impl Tree {
     /// The names of a node's extended attributes.
     pub(crate) fn extended_names(&self, inode: Inode) -> Result<Vec<&'static str>, TreeError> {
-        Ok(match self.node(inode)? {
+        Ok(match &self.node(inode)? {
             Node::Root => vec![STATE, PATH],
             Node::File(node) if generation(node.file.role).is_some() => {
                 vec![STATE, ROLE, GENERATION, VERIFIED, PATH]
             }
             Node::File(_) => vec![STATE, ROLE, VERIFIED, PATH],
-            Node::Manifest(_) | Node::Hidden | Node::Status | Node::Metrics => vec![],
+            Node::Text(_) | Node::Hidden | Node::Status | Node::Metrics => vec![],
         })
     }
 
@@ -33,7 +33,7 @@ impl Tree {
             .into_iter()
             .find(|known| name == *known)
             .ok_or(TreeError::NoAttribute)?;
-        Ok(match (name, node) {
+        Ok(match (name, &node) {
             (STATE, _) => self.state().into(),
             (PATH, Node::File(node)) => node.file.path.as_os_str().as_bytes().to_vec(),
             (PATH, _) => self.about.source.as_os_str().as_bytes().to_vec(),

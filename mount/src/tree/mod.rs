@@ -7,9 +7,12 @@
 //!
 //! Adapters ([`crate::fuse`]) only translate. Design: section 5.
 
+mod contents;
 mod error;
 mod extended;
+mod in_turn;
 mod node;
+mod seal;
 mod shared_file;
 mod status;
 #[cfg(test)]
@@ -19,18 +22,22 @@ pub(crate) use error::TreeError;
 pub(crate) use node::{Inode, Text, path_hash};
 
 use crate::live_backup::LiveRequest;
-use jetfs::backup::{BackupSession, Manifest, ManifestRecovery, OpenFile, SourceFile};
-use jetfs::{JetErr, JetResult};
-use node::{FileNode, Inodes, Node};
-use parking_lot::RwLock;
-use shared_file::SharedFile;
+use contents::Contents;
+use in_turn::InTurn;
+use jetfs::backup::{
+    BackupMode, BackupSession, FileRole, JsonName, Manifest, ManifestRecovery, OpenFile, PhaseName,
+    SourceFile,
+};
+use jetfs::{JetErr, JetError, JetResult};
+use node::{FileNode, Node};
+use parking_lot::{Mutex, RwLock};
 use status::Counters;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Instant, SystemTime};
 
 /// The hidden directory's name.
 pub(crate) const HIDDEN: &str = ".jetfs";
@@ -49,8 +56,10 @@ pub(crate) struct About {
     pub(crate) warnings: Vec<String>,
     /// What lies in the source and is not shown, and why.
     pub(crate) ignored: Vec<(PathBuf, String)>,
-    /// `backup.json`.
-    pub(crate) manifest: Text,
+    /// What was given to be mounted, as the manifest has it.
+    pub(crate) sources: Vec<JsonName>,
+    /// `backup.json`, once the set is complete.
+    pub(crate) manifest: Option<Text>,
     /// Whether files are verified once and then passed through.
     pub(crate) trust_source: bool,
     /// In a recovered view, how it came to be.
@@ -64,14 +73,21 @@ pub(crate) struct About {
 pub(crate) struct Tree {
     session: Arc<BackupSession>,
     about: About,
-    nodes: HashMap<Inode, Node>,
-    /// The top directory by name, in the order of a listing.
-    names: BTreeMap<OsString, Inode>,
+    contents: RwLock<Contents>,
     hidden: [(&'static str, Inode); 2],
     hidden_directory: Inode,
     handles: RwLock<HashMap<u64, Arc<Handle>>>,
+    /// One seals at a time.
+    sealing: Mutex<()>,
     last_handle: AtomicU64,
     counters: Counters,
+    used: Mutex<Instant>,
+    /// A tool vouches for what it did not read.
+    copied: AtomicBool,
+    /// Why the backup has ended although the mount is still there.
+    over: OnceLock<String>,
+    /// What its users should know, beside what was known when it was mounted.
+    notices: Mutex<Vec<String>>,
 }
 
 /// What a node is and how large.
@@ -112,8 +128,12 @@ pub(crate) struct Entry {
 /// What an opened file delivers.
 #[derive(Debug)]
 enum Handle {
-    File { inode: Inode, file: Arc<OpenFile> },
-    Text(Vec<u8>),
+    File {
+        node: Arc<FileNode>,
+        file: Arc<OpenFile>,
+    },
+    InTurn(InTurn),
+    Text(Arc<Text>),
 }
 
 /// A file that was opened.
@@ -128,7 +148,7 @@ pub(crate) struct Opened {
 }
 
 impl Tree {
-    /// The tree of a backup that has begun (frozen: every file is known).
+    /// The tree of a backup that has begun. Frozen: every file is known. Stream: the databases, until it is sealed.
     ///
     /// # Errors
     /// The session does not tell its files.
@@ -138,41 +158,36 @@ impl Tree {
             Err(error) if error.code() == JetErr::InvalidBackupSequence => Vec::new(),
             databases => databases?,
         };
-        files.extend(session.get_log_info()?.files);
-        files.sort_by(|a, b| a.name.cmp(&b.name));
-        let identity = about.source.clone();
-        let mut inodes = Inodes::of(identity.as_os_str());
-        let mut nodes = HashMap::from([(Inode::ROOT, Node::Root)]);
-        let mut names = BTreeMap::new();
-        for file in files {
-            let inode = inodes.assign(&file.name);
-            names.insert(file.name.clone(), inode);
-            let shared = SharedFile::default();
-            nodes.insert(inode, Node::File(FileNode { file, shared }));
+        if session.phase() != PhaseName::Databases {
+            files.extend(session.get_log_info()?.files);
         }
-        let manifest = inodes.assign(OsStr::new(Manifest::FILE_NAME));
-        names.insert(Manifest::FILE_NAME.into(), manifest);
-        nodes.insert(manifest, Node::Manifest(about.manifest.clone()));
-        let mut hide = |path: &str, node| {
-            let inode = inodes.assign(OsStr::new(path));
-            nodes.insert(inode, node);
-            inode
-        };
-        let hidden_directory = hide(HIDDEN, Node::Hidden);
+        let mut contents = Contents::of(about.source.as_os_str());
+        contents.add_files(files);
+        let hidden_directory = contents.hide(HIDDEN, Node::Hidden);
         let hidden = [
-            (METRICS, hide(".jetfs/metrics", Node::Metrics)),
-            (STATUS, hide(".jetfs/status.json", Node::Status)),
+            (METRICS, contents.hide(".jetfs/metrics", Node::Metrics)),
+            (STATUS, contents.hide(".jetfs/status.json", Node::Status)),
         ];
+        if about.live.is_some_and(|live| live.patch_files) && about.manifest.is_some() {
+            contents.add_patch_files();
+        }
+        if let Some(manifest) = &about.manifest {
+            contents.add_text(OsStr::new(Manifest::FILE_NAME), manifest.clone());
+        }
         Ok(Tree {
             session,
             about,
-            nodes,
-            names,
+            contents: RwLock::new(contents),
             hidden,
             hidden_directory,
             handles: RwLock::default(),
+            sealing: Mutex::default(),
             last_handle: AtomicU64::new(0),
             counters: Counters::default(),
+            used: Mutex::new(Instant::now()),
+            copied: AtomicBool::new(false),
+            over: OnceLock::new(),
+            notices: Mutex::default(),
         })
     }
 
@@ -191,11 +206,65 @@ impl Tree {
         self.about.live
     }
 
+    /// Whether it is the backup of a running instance.
+    pub(crate) fn is_live(&self) -> bool {
+        self.about.live.is_some()
+    }
+
+    /// Whether databases are shown as they are on disk when they are read.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.about
+            .live
+            .is_some_and(|live| live.mode() == BackupMode::Stream)
+    }
+
+    /// Whether its user vouches for what was not read.
+    pub(crate) fn copied(&self) -> &AtomicBool {
+        &self.copied
+    }
+
+    /// When a file of the backup was last opened, read or closed.
+    pub(crate) fn last_used(&self) -> Instant {
+        *self.used.lock()
+    }
+
+    /// Why the backup has ended although the mount is still there.
+    pub(crate) fn over(&self) -> Option<&String> {
+        self.over.get()
+    }
+
+    /// The backup has ended, or must: from now on every access is an error, since nobody may take what is left for a
+    /// backup.
+    pub(crate) fn give_up(&self, why: String) {
+        tracing::warn!("the backup has ended: {why}");
+        if self.over.set(why.clone()).is_ok() {
+            self.notice(format!("the backup has ended: {why}"));
+        }
+    }
+
+    /// Adds a warning to the status.
+    pub(crate) fn notice(&self, what: String) {
+        self.notices.lock().push(what);
+    }
+
+    fn check(&self) -> Result<(), TreeError> {
+        match self.over.get() {
+            None => Ok(()),
+            Some(why) => {
+                let what = format!("the backup has ended: {why}");
+                Err(TreeError::Jet(JetError::rule(JetErr::BackupAbortByServer, what)))
+            }
+        }
+    }
+
     /// Finds a name in a directory.
     pub(crate) fn lookup(&self, directory: Inode, name: &OsStr) -> Result<Attributes, TreeError> {
         let found = match self.node(directory)? {
             Node::Root if name == HIDDEN => Some(self.hidden_directory),
-            Node::Root => self.names.get(name).copied(),
+            Node::Root => {
+                self.check()?;
+                self.contents.read().names.get(name).copied()
+            }
             Node::Hidden => self
                 .hidden
                 .iter()
@@ -209,10 +278,11 @@ impl Tree {
     /// What a node is and how large.
     pub(crate) fn attributes(&self, inode: Inode) -> Result<Attributes, TreeError> {
         let (kind, len, modified, changes) = match self.node(inode)? {
-            Node::Root => (Kind::Directory, 0, self.about.newest(self.files()), false),
+            // In stream mode logs appear in it.
+            Node::Root => (Kind::Directory, 0, self.contents.read().newest, self.is_live()),
             Node::Hidden => (Kind::Directory, 0, self.about.started, false),
             Node::File(node) => (Kind::File, node.file.len, node.file.modified, false),
-            Node::Manifest(text) => (Kind::File, len_of(&text.bytes), text.modified, false),
+            Node::Text(text) => (Kind::File, len_of(&text.bytes), text.modified, false),
             Node::Status => (Kind::File, len_of(&self.status_text()), SystemTime::now(), true),
             Node::Metrics => (Kind::File, len_of(&self.metrics_text()), SystemTime::now(), true),
         };
@@ -233,11 +303,12 @@ impl Tree {
             kind: Kind::File,
         };
         match self.node(directory)? {
-            Node::Root => Ok(self
-                .names
-                .iter()
-                .map(|(name, inode)| entry(name, *inode))
-                .collect()),
+            Node::Root => {
+                self.check()?;
+                let contents = self.contents.read();
+                let names = contents.names.iter();
+                Ok(names.map(|(name, inode)| entry(name, *inode)).collect())
+            }
             Node::Hidden => {
                 let hidden = self.hidden.iter();
                 Ok(hidden
@@ -258,15 +329,16 @@ impl Tree {
         let (handle, changes) = match self.node(inode)? {
             Node::Root | Node::Hidden => return Err(TreeError::IsADirectory),
             Node::File(node) => {
-                let file = node
-                    .shared
-                    .acquire(&self.session, &node.file.name, self.about.trust_source)
-                    .map_err(|error| self.refused(&node.file.name, error))?;
-                (Handle::File { inode, file }, false)
+                self.check()?;
+                self.open_file(&node)
+                    .map_err(|error| self.refused(&node.file.name, error))?
             }
-            Node::Manifest(text) => (Handle::Text(text.bytes.clone()), false),
-            Node::Status => (Handle::Text(self.status_text()), true),
-            Node::Metrics => (Handle::Text(self.metrics_text()), true),
+            Node::Text(text) => {
+                self.check()?;
+                (Handle::Text(text), false)
+            }
+            Node::Status => (composed(self.status_text()), true),
+            Node::Metrics => (composed(self.metrics_text()), true),
         };
         let passthrough = match &handle {
             Handle::File { file, .. } if self.about.trust_source => {
@@ -284,6 +356,21 @@ impl Tree {
         })
     }
 
+    /// Opens a file of the backup; answers also whether nothing of it may be kept.
+    fn open_file(&self, node: &Arc<FileNode>) -> JetResult<(Handle, bool)> {
+        self.use_now();
+        let name = &node.file.name;
+        if self.is_stream() && node.file.role == FileRole::Database {
+            let opened = InTurn::open(&self.session, name)?;
+            return Ok((Handle::InTurn(opened), true));
+        }
+        let file = node
+            .shared
+            .acquire(&self.session, name, self.about.trust_source)?;
+        let node = Arc::clone(node);
+        Ok((Handle::File { node, file }, false))
+    }
+
     /// Reads at `offset` until `buf` is full or the file ends; returns the bytes read. Every byte up to the file's
     /// length is delivered or the read fails: fewer would look like the file's end.
     pub(crate) fn read(&self, handle: u64, buf: &mut [u8], offset: u64) -> Result<usize, TreeError> {
@@ -294,25 +381,16 @@ impl Tree {
             .cloned()
             .ok_or(TreeError::UnknownHandle)?;
         let read = match &*handle {
-            Handle::File { file, .. } => {
-                let expected = len_of(buf).min(file.source_file().len.saturating_sub(offset));
-                let buf = buf
-                    .get_mut(..usize::try_from(expected).unwrap_or(0))
-                    .unwrap_or_default();
-                let read = file
-                    .read_at(buf, offset)
-                    .map_err(|error| self.refused(&file.source_file().name, error))?;
-                if read < buf.len() {
-                    return Err(TreeError::too_short(offset.saturating_add(len_of(&buf[..]))));
-                }
-                self.counters
-                    .verified(file.backup_file().page_size(), offset, read);
-                read
+            Handle::File { file, .. } => self.read_file(file, buf, offset, |buf| {
+                file.read_at(buf, offset).map_err(TreeError::from)
+            })?,
+            Handle::InTurn(opened) => {
+                self.read_file(opened.file(), buf, offset, |buf| opened.read(buf, offset))?
             }
             Handle::Text(text) => {
                 let rest = usize::try_from(offset)
                     .ok()
-                    .and_then(|at| text.get(at..))
+                    .and_then(|at| text.bytes.get(at..))
                     .unwrap_or_default();
                 let read = rest.len().min(buf.len());
                 buf.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
@@ -323,18 +401,43 @@ impl Tree {
         Ok(read)
     }
 
+    fn read_file(
+        &self,
+        file: &OpenFile,
+        buf: &mut [u8],
+        offset: u64,
+        read: impl FnOnce(&mut [u8]) -> Result<usize, TreeError>,
+    ) -> Result<usize, TreeError> {
+        self.check()?;
+        self.use_now();
+        let expected = len_of(buf).min(file.source_file().len.saturating_sub(offset));
+        let buf = buf
+            .get_mut(..usize::try_from(expected).unwrap_or(0))
+            .unwrap_or_default();
+        let read = read(buf).map_err(|error| match error {
+            TreeError::Jet(error) => self.refused(&file.source_file().name, error),
+            other => other,
+        })?;
+        if read < buf.len() {
+            return Err(TreeError::too_short(offset.saturating_add(len_of(&buf[..]))));
+        }
+        self.counters
+            .verified(file.backup_file().page_size(), offset, read);
+        Ok(read)
+    }
+
     /// Closes a file.
     pub(crate) fn release(&self, handle: u64) -> Result<(), TreeError> {
-        let handle = self
-            .handles
-            .write()
-            .remove(&handle)
-            .ok_or(TreeError::UnknownHandle)?;
-        if let Handle::File { inode, .. } = &*handle
-            && let Node::File(node) = self.node(*inode)?
-        {
-            node.shared.release(&self.session);
+        let handle = self.handles.write().remove(&handle);
+        match &*handle.ok_or(TreeError::UnknownHandle)? {
+            Handle::File { node, .. } => node.shared.release(&self.session),
+            Handle::InTurn(opened) => {
+                opened.close(&self.session);
+                self.seal_if_asked_for();
+            }
+            Handle::Text(_) => return Ok(()),
         }
+        self.use_now();
         Ok(())
     }
 
@@ -344,38 +447,40 @@ impl Tree {
     }
 
     /// The files of the backup.
-    pub(crate) fn files(&self) -> impl Iterator<Item = &SourceFile> {
-        self.file_nodes().map(|node| &node.file)
+    pub(crate) fn files(&self) -> Vec<SourceFile> {
+        let files = self.file_nodes().into_iter();
+        files.map(|node| node.file.clone()).collect()
     }
 
-    fn file_nodes(&self) -> impl Iterator<Item = &FileNode> {
-        let nodes = self.names.values().filter_map(|inode| self.nodes.get(inode));
-        nodes.filter_map(|node| match node {
-            Node::File(node) => Some(node),
-            _ => None,
-        })
+    fn file_nodes(&self) -> Vec<Arc<FileNode>> {
+        self.contents.read().files()
     }
 
-    fn node(&self, inode: Inode) -> Result<&Node, TreeError> {
-        self.nodes.get(&inode).ok_or(TreeError::UnknownInode)
+    fn node(&self, inode: Inode) -> Result<Node, TreeError> {
+        self.contents.read().node(inode).ok_or(TreeError::UnknownInode)
+    }
+
+    fn use_now(&self) {
+        *self.used.lock() = Instant::now();
     }
 
     /// Counts and logs what a reader is refused.
-    fn refused(&self, name: &OsStr, error: jetfs::JetError) -> TreeError {
+    fn refused(&self, name: &OsStr, error: JetError) -> TreeError {
         self.counters.failed();
         tracing::warn!(file = %name.display(), "{error}");
+        if self.is_live() && matches!(error.code(), JetErr::BackupAbortByServer) {
+            self.give_up(error.to_string());
+        }
         TreeError::Jet(error)
     }
 }
 
-impl About {
-    /// The top directory's time: that of its newest file, so that a remount shows the same.
-    fn newest<'a>(&self, files: impl Iterator<Item = &'a SourceFile>) -> SystemTime {
-        files
-            .map(|file| file.modified)
-            .max()
-            .unwrap_or(SystemTime::UNIX_EPOCH)
-    }
+/// A file that is composed for each opening.
+fn composed(bytes: Vec<u8>) -> Handle {
+    Handle::Text(Arc::new(Text {
+        bytes,
+        modified: SystemTime::UNIX_EPOCH,
+    }))
 }
 
 fn len_of(bytes: &[u8]) -> u64 {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::hash::Hasher;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// The number of a node: stable from mount to mount, because it is a hash of backup identity and path.
@@ -18,14 +19,14 @@ impl Inode {
 }
 
 /// A node of the tree.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Node {
     /// The top directory.
     Root,
     /// A file of the backup.
-    File(FileNode),
-    /// `backup.json`, composed by the mount.
-    Manifest(Text),
+    File(Arc<FileNode>),
+    /// A file that the mount composes: `backup.json`, an empty patch file.
+    Text(Arc<Text>),
     /// The directory `.jetfs`: found by name, not listed.
     Hidden,
     /// `.jetfs/status.json`, composed when it is opened.
@@ -54,16 +55,16 @@ pub(crate) struct Text {
 
 /// Hands out inode numbers.
 #[derive(Debug)]
-pub(super) struct Inodes<'a> {
-    identity: &'a OsStr,
+pub(super) struct Inodes {
+    identity: OsString,
     taken: BTreeMap<Inode, OsString>,
 }
 
-impl<'a> Inodes<'a> {
+impl Inodes {
     /// For one backup; `identity` tells it from others (the canonical path of its source).
-    pub(super) fn of(identity: &'a OsStr) -> Self {
+    pub(super) fn of(identity: &OsStr) -> Self {
         Inodes {
-            identity,
+            identity: identity.to_owned(),
             taken: BTreeMap::from([(Inode(0), OsString::new()), (Inode::ROOT, OsString::new())]),
         }
     }
@@ -73,7 +74,7 @@ impl<'a> Inodes<'a> {
     pub(super) fn assign(&mut self, path: &OsStr) -> Inode {
         let mut attempt = 0;
         loop {
-            let inode = Inode(hash(self.identity, path, attempt) >> 1);
+            let inode = Inode(hash(&self.identity, path, attempt) >> 1);
             if let std::collections::btree_map::Entry::Vacant(free) = self.taken.entry(inode) {
                 free.insert(path.to_owned());
                 return inode;

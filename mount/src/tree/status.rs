@@ -100,6 +100,7 @@ impl Tree {
             source: self.about.source.as_path().into(),
             mode: match (self.is_recovered_view(), self.about.live) {
                 (true, _) => "recovered",
+                (false, Some(_)) if self.is_stream() => "stream",
                 (false, Some(_)) => "frozen",
                 (false, None) => "at-rest",
             },
@@ -108,11 +109,12 @@ impl Tree {
             recovered: self.about.recovery.clone(),
             files: self
                 .file_nodes()
+                .iter()
                 .map(|node| file_status(node, &progress))
                 .collect(),
             findings: findings.all().iter().map(finding_json).collect(),
             findings_dropped: findings.dropped(),
-            warnings: self.about.warnings.clone(),
+            warnings: [self.about.warnings.clone(), self.notices.lock().clone()].concat(),
             ignored: self.ignored(),
             open_files: self.open_handles(),
         }
@@ -147,11 +149,12 @@ impl Tree {
 
     /// `1 database, 14 logs (generations 0x1-0xE)`
     pub(crate) fn contents_in_words(&self) -> String {
-        let databases = self
-            .files()
+        let files = self.files();
+        let databases = files
+            .iter()
             .filter(|file| file.role == FileRole::Database)
             .count();
-        let generations: Vec<u32> = self.files().filter_map(|file| generation(file.role)).collect();
+        let generations: Vec<u32> = files.iter().filter_map(|file| generation(file.role)).collect();
         if self.is_recovered_view() {
             return format!("the recovered view ({})", counted(databases, "database"));
         }
@@ -163,7 +166,7 @@ impl Tree {
                 false => format!("{logs} (generations {low:#X}-{high:#X})"),
             });
         }
-        let others = self.files().count().saturating_sub(databases + generations.len());
+        let others = files.len().saturating_sub(databases + generations.len());
         if others > 0 {
             parts.push(counted(others, "other file"));
         }

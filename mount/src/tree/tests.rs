@@ -27,10 +27,11 @@ fn world() -> World {
         started: SystemTime::UNIX_EPOCH,
         warnings: vec!["generation 2 is missing".into()],
         ignored: vec![("/srv/ad/readme.txt".into(), "not an ESE file".into())],
-        manifest: Text {
+        sources: Vec::new(),
+        manifest: Some(Text {
             bytes: b"{}".to_vec(),
             modified: SystemTime::UNIX_EPOCH,
-        },
+        }),
         trust_source: false,
         recovery: None,
         live: None,

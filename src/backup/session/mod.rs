@@ -27,7 +27,7 @@ use self::begin_checks::check_begin;
 use self::gate::Gate;
 use self::open_file::ReadFailure;
 use self::outcome::Scope;
-use self::phase::{Backup, Phase, Set, State};
+use self::phase::{Backup, OpenFiles, Phase, Set, State, nothing_read};
 use self::refusal::{bad_handle, in_progress, no_backup, not_attached, not_in_the_set, parameter, sequence};
 use super::event::BackupEvent;
 use super::source::{BeginGrbit, EndGrbit, Ending, FileRole, LogRange, LogSet, Source, SourceFile};
@@ -41,7 +41,17 @@ use std::sync::Arc;
 pub struct BackupSession {
     source: Arc<dyn Source>,
     gate: Gate,
+    readers: Readers,
     inner: Mutex<Inner>,
+}
+
+/// How many files may be open at the same time in the published protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Readers {
+    /// One, as published.
+    One,
+    /// Any number, each with its own place, and read at an offset: what a mount needs (external-backup.md section 12.1).
+    Many,
 }
 
 #[derive(Debug)]
@@ -66,7 +76,20 @@ pub struct FileProgress {
 impl BackupSession {
     /// A session without a backup, for an instance that is running.
     pub fn new(source: Arc<dyn Source>) -> Self {
+        Self::with(source, Readers::One)
+    }
+
+    /// As [`new`](Self::new), but in the published protocol too any number of files may be open, and are read at an
+    /// offset with [`OpenFile::read_at`]. Whoever does so must read a database from its start to its end, its last page
+    /// after all others. The bytes of a log count whoever reads them; a database counts when it was read whole by one
+    /// opening. A read that fails fails nothing else.
+    pub fn for_many_readers(source: Arc<dyn Source>) -> Self {
+        Self::with(source, Readers::Many)
+    }
+
+    fn with(source: Arc<dyn Source>, readers: Readers) -> Self {
         BackupSession {
+            readers,
             source,
             gate: Gate::default(),
             inner: Mutex::new(Inner {
@@ -130,7 +153,7 @@ impl BackupSession {
         if name.is_empty() {
             return Err(parameter("the name is empty"));
         }
-        if backup.has_open_stream() {
+        if self.readers == Readers::One && backup.has_open_stream() {
             return Err(JetError::rule(
                 JetErr::OutOfMemory,
                 "a file is open already: close it first",
@@ -148,11 +171,12 @@ impl BackupSession {
         }
     }
 
-    /// The open file behind a handle, to read at any offset without the session's lock. Frozen backups only.
+    /// The open file behind a handle, to read at any offset without the session's lock. A frozen
+    /// backup, or a session for many readers.
     pub fn file(&self, handle: FileHandle) -> JetResult<Arc<OpenFile>> {
         let mut inner = self.enter()?;
         let backup = inner.backup()?;
-        if !matches!(backup.phase, Phase::Frozen { .. }) {
+        if self.readers == Readers::One && !matches!(backup.phase, Phase::Frozen { .. }) {
             return Err(sequence("only a frozen backup is read at an offset"));
         }
         backup.open_file(handle).cloned().ok_or_else(bad_handle)
@@ -291,12 +315,19 @@ impl BackupSession {
     }
 
     /// The caller vouches that its copy of a file equals the source, although it did not read all of it: rsync
-    /// resuming, `umount --copied`, `verify --for`. Frozen backups only.
+    /// resuming, `umount --copied`, `verify --for`. A file of a frozen backup,
+    /// or a log of a session for many readers.
     pub fn vouch_for(&self, name: &OsStr) -> JetResult<()> {
         let mut inner = self.enter()?;
         let backup = inner.backup()?;
-        if !matches!(backup.phase, Phase::Frozen { .. }) {
-            return Err(sequence("only the files of a frozen backup can be vouched for"));
+        let role = backup.set().and_then(|set| set.find(name)).map(|file| file.role);
+        let is_ours = match backup.phase {
+            Phase::Frozen { .. } => true,
+            Phase::Logs { .. } => self.readers == Readers::Many && role != Some(FileRole::Database),
+            _ => false,
+        };
+        if !is_ours {
+            return Err(sequence("only what cannot change any more can be vouched for"));
         }
         let delivered = backup.copies.get(name).ok_or_else(|| not_in_the_set(name))?;
         delivered.add_all();
@@ -327,7 +358,8 @@ impl BackupSession {
         }
     }
 
-    /// How far each file is, once the set is known: from Begin in a frozen backup, from JetGetLogInfo otherwise.
+    /// How far each file is, once the set is known: from Begin in a frozen backup, from JetGetLogInfo otherwise. Before
+    /// that: the databases that were copied.
     pub fn progress(&self) -> Vec<FileProgress> {
         match &self.inner.lock().state {
             State::NotStarted { .. } => Vec::new(),
@@ -354,7 +386,9 @@ impl BackupSession {
         }
         Ok(Backup::new(match scope {
             _ if grbit.contains(BeginGrbit::SURROGATE) => Phase::Surrogate,
-            Scope::Full => Phase::Databases { open: None },
+            Scope::Full => Phase::Databases {
+                open: OpenFiles::new(),
+            },
             Scope::Incremental => Phase::IncrementalBegun,
         }))
     }
@@ -388,10 +422,13 @@ impl BackupSession {
         if let Some(scope) = scope {
             match self.fix_set(scope) {
                 Ok(set) => {
+                    if self.readers == Readers::Many {
+                        backup.copies.extend(nothing_read(&set.logs.files));
+                    }
                     backup.phase = Phase::Logs {
                         set,
                         truncated: false,
-                        open: None,
+                        open: OpenFiles::new(),
                     }
                 }
                 Err(error) => {
@@ -424,6 +461,7 @@ impl BackupSession {
             .map_err(|error| missing_log(&file, error))?;
         let delivered = match &backup.phase {
             Phase::Frozen { .. } => backup.copies.get(&file.name).cloned(),
+            Phase::Logs { .. } if self.readers == Readers::Many => backup.copies.get(&file.name).cloned(),
             _ => None,
         };
         let delivered = delivered.unwrap_or_else(|| Arc::new(Delivered::new(opened.len())));
@@ -469,8 +507,12 @@ impl BackupSession {
         }
     }
 
-    /// The phase rule (section 2.3): a database leaves the backup, a log ends it, a frozen backup goes on.
+    /// The phase rule (section 2.3): a database leaves the backup, a log ends it, a frozen backup goes on. Where there are
+    /// many readers, what one of them does must not end the backup of the others.
     fn open_failed(&self, inner: &mut Inner, name: &OsStr, error: &JetError) {
+        if self.readers == Readers::Many {
+            return;
+        }
         let Ok(backup) = inner.backup_even_if_stopped() else {
             return;
         };
@@ -559,8 +601,16 @@ impl Inner {
 }
 
 fn progress_of(backup: &Backup) -> Vec<FileProgress> {
-    let files = backup.set().into_iter().flat_map(Set::files);
-    files
+    let Some(set) = backup.set() else {
+        let copied = backup.copies.iter().map(|(name, copy)| FileProgress {
+            name: name.clone(),
+            len: copy.bytes(),
+            delivered: copy.bytes(),
+            complete: copy.is_complete(),
+        });
+        return copied.collect();
+    };
+    set.files()
         .map(|file| FileProgress {
             name: file.name.clone(),
             len: file.len,

@@ -31,35 +31,31 @@ pub(super) struct Backup {
     pub(super) copies: BTreeMap<OsString, Arc<Delivered>>,
 }
 
-/// The published protocol has at most one open file; a frozen backup any number.
+/// The published protocol has at most one open file, unless the session is for many readers; a frozen backup any number.
 #[derive(Debug)]
 pub(super) enum Phase {
     /// Full backup: databases can be opened.
-    Databases { open: Option<Stream> },
+    Databases { open: OpenFiles },
     /// Incremental backup before JetGetLogInfo: nothing is listed, so nothing can be opened.
     IncrementalBegun,
     /// The logs are listed; no database can be opened any more.
     Logs {
         set: Set,
         truncated: bool,
-        open: Option<Stream>,
+        open: OpenFiles,
     },
     /// Everything is listed and can be opened in any order.
     Frozen {
         set: Set,
         truncated: bool,
-        open: BTreeMap<FileHandle, Arc<OpenFile>>,
+        open: OpenFiles,
     },
     /// A replica is being backed up; the data calls see no backup (section 1.3).
     Surrogate,
 }
 
-/// The one file that the published protocol has open.
-#[derive(Debug)]
-pub(super) struct Stream {
-    pub(super) handle: FileHandle,
-    pub(super) file: Arc<OpenFile>,
-}
+/// Open files.
+pub(super) type OpenFiles = BTreeMap<FileHandle, Arc<OpenFile>>;
 
 /// What belongs to the backup, fixed when the logs are.
 #[derive(Debug)]
@@ -96,6 +92,16 @@ impl Set {
     }
 }
 
+/// What is counted of these files, whoever reads them.
+pub(super) fn nothing_read<'a>(
+    files: impl IntoIterator<Item = &'a SourceFile>,
+) -> BTreeMap<OsString, Arc<Delivered>> {
+    let files = files.into_iter();
+    files
+        .map(|file| (file.name.clone(), Arc::new(Delivered::new(file.len))))
+        .collect()
+}
+
 impl Backup {
     pub(super) fn new(phase: Phase) -> Self {
         Backup {
@@ -107,16 +113,12 @@ impl Backup {
 
     /// A frozen backup counts each file's bytes from the start.
     pub(super) fn frozen(set: Set) -> Self {
-        let copies = set
-            .files()
-            .map(|file| (file.name.clone(), Arc::new(Delivered::new(file.len))))
-            .collect();
         Backup {
-            copies,
+            copies: nothing_read(set.files()),
             ..Backup::new(Phase::Frozen {
                 set,
                 truncated: false,
-                open: BTreeMap::new(),
+                open: OpenFiles::new(),
             })
         }
     }
@@ -138,29 +140,26 @@ impl Backup {
         }
     }
 
-    /// Whether the published protocol's one file is open. A frozen backup's open files are in nobody's way.
+    /// Whether a file of the published protocol is open. A frozen backup's open files are in nobody's way.
     pub(super) fn has_open_stream(&self) -> bool {
-        matches!(
-            self.phase,
-            Phase::Databases { open: Some(_) } | Phase::Logs { open: Some(_), .. }
-        )
+        match &self.phase {
+            Phase::Databases { open } | Phase::Logs { open, .. } => !open.is_empty(),
+            Phase::IncrementalBegun | Phase::Frozen { .. } | Phase::Surrogate => false,
+        }
     }
 
     pub(super) fn open_file(&self, handle: FileHandle) -> Option<&Arc<OpenFile>> {
         match &self.phase {
-            Phase::Databases { open } | Phase::Logs { open, .. } => open
-                .as_ref()
-                .filter(|stream| stream.handle == handle)
-                .map(|stream| &stream.file),
-            Phase::Frozen { open, .. } => open.get(&handle),
+            Phase::Databases { open } | Phase::Logs { open, .. } | Phase::Frozen { open, .. } => {
+                open.get(&handle)
+            }
             Phase::IncrementalBegun | Phase::Surrogate => None,
         }
     }
 
     pub(super) fn keep_open(&mut self, handle: FileHandle, file: Arc<OpenFile>) {
         match &mut self.phase {
-            Phase::Databases { open } | Phase::Logs { open, .. } => *open = Some(Stream { handle, file }),
-            Phase::Frozen { open, .. } => {
+            Phase::Databases { open } | Phase::Logs { open, .. } | Phase::Frozen { open, .. } => {
                 open.insert(handle, file);
             }
             Phase::IncrementalBegun | Phase::Surrogate => {}
@@ -169,10 +168,9 @@ impl Backup {
 
     pub(super) fn take_open(&mut self, handle: FileHandle) -> Option<Arc<OpenFile>> {
         match &mut self.phase {
-            Phase::Databases { open } | Phase::Logs { open, .. } => open
-                .take_if(|stream| stream.handle == handle)
-                .map(|stream| stream.file),
-            Phase::Frozen { open, .. } => open.remove(&handle),
+            Phase::Databases { open } | Phase::Logs { open, .. } | Phase::Frozen { open, .. } => {
+                open.remove(&handle)
+            }
             Phase::IncrementalBegun | Phase::Surrogate => None,
         }
     }

@@ -23,6 +23,8 @@ pub(crate) struct LiveBackup {
     /// The end of the log when the backup began, and when that was: what identifies it.
     pub(super) mark: LogPosition,
     pub(super) time: LogTime,
+    /// The checkpoint in its file then; not set of an incremental backup.
+    pub(super) checkpoint: LogPosition,
     /// The first generation of the set (`CopyMic`); of an incremental backup known when the logs are prepared.
     pub(super) first_generation: u32,
     databases: Vec<Arc<DatabaseCopy>>,
@@ -72,13 +74,14 @@ impl LiveBackup {
         // Nobody attaches, detaches or makes a database until the set is fixed, and the checkpoint stays.
         let _administration = core.administration.lock();
         let (mark, time) = (core.shared.log.end(), core.now());
-        let first_generation = match scope {
-            Scope::Full => core.checkpoint_generation()?,
+        let checkpoint = match scope {
+            Scope::Full => core.checkpoint_position()?,
             Scope::Incremental => {
                 core.check_full_backups()?;
-                0
+                LogPosition::default()
             }
         };
+        let first_generation = checkpoint.generation;
         core.backup.pin(first_generation);
         core.note_backup(BackupPhase::Begin, scope, BackupInfo::default());
         let mut backup = LiveBackup {
@@ -87,6 +90,7 @@ impl LiveBackup {
             number,
             mark,
             time,
+            checkpoint,
             first_generation,
             databases: Vec::new(),
             logs: Mutex::default(),
@@ -149,6 +153,21 @@ impl LiveBackup {
         &self.databases
     }
 
+    /// The end of the log and the checkpoint when it began (not set of an incremental backup), and where the log was
+    /// rolled (not set before that).
+    pub(crate) fn marks(&self) -> [LogPosition; 3] {
+        let roll = self.prepared().map(|logs| logs.mark).unwrap_or_default();
+        [self.mark, self.checkpoint, roll]
+    }
+
+    /// Generations that are kept for it, the current one included.
+    pub(crate) fn pinned(&self) -> u32 {
+        let current = self.core.shared.log.end().generation;
+        let first = self.core.backup.first_generation().filter(|first| *first > 0);
+        let first = first.or(self.prepared().map(|logs| logs.first));
+        first.map_or(0, |first| current.saturating_sub(first) + 1)
+    }
+
     /// Databases and logs, or logs only.
     pub(crate) fn scope(&self) -> Scope {
         self.scope
@@ -180,6 +199,10 @@ impl Core {
 
     /// The generation of the checkpoint in its file, from which recovery of a copy begins.
     pub(super) fn checkpoint_generation(&self) -> JetResult<u32> {
+        Ok(self.checkpoint_position()?.generation)
+    }
+
+    fn checkpoint_position(&self) -> JetResult<LogPosition> {
         let Some(file) = &self.checkpoint else {
             let what = "nothing is logged";
             return Err(JetError::rule(JetErr::LoggingDisabled, what));
@@ -191,7 +214,7 @@ impl Core {
             Some(Ok(checkpoint)) if checkpoint.log_signature != self.signature => {
                 fail(JetErr::BadCheckpointSignature, "is that of another instance")
             }
-            Some(Ok(checkpoint)) => Ok(checkpoint.checkpoint.generation),
+            Some(Ok(checkpoint)) => Ok(checkpoint.checkpoint),
         }
     }
 

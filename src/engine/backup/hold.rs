@@ -3,6 +3,7 @@
 use super::Scope;
 use crate::error::{JetErr, JetError, JetResult};
 use parking_lot::Mutex;
+use std::time::{Duration, SystemTime};
 
 /// Whether a backup is in progress, and which logs it needs.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ struct State {
     /// The instance is ending, or has tried to.
     is_refused: bool,
     first_generation: Option<u32>,
+    /// What the copies of the last backup show as their time.
+    shown: Option<SystemTime>,
 }
 
 impl BackupHold {
@@ -35,6 +38,22 @@ impl BackupHold {
         state.in_progress = Some(scope);
         state.number += 1;
         Ok(state.number)
+    }
+
+    /// The time that the files of a backup show that begins now: rsync compares whole seconds, so it is in a later one
+    /// than that of every earlier backup, whatever the clock says.
+    pub(crate) fn show(&self, now: SystemTime) -> SystemTime {
+        let mut state = self.0.lock();
+        let since = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let next = state
+            .shown
+            .map(|shown| Duration::from_secs(since(shown).as_secs() + 1));
+        let shown = match next {
+            Some(next) if since(now) < next => SystemTime::UNIX_EPOCH + next,
+            _ => now,
+        };
+        state.shown = Some(shown);
+        shown
     }
 
     /// Logs from `generation` on stay until the backup ends.

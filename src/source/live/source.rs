@@ -2,8 +2,8 @@
 
 use super::database_file::DatabaseFile;
 use crate::backup::{
-    BackupEvent, BackupFile, BeginGrbit, Ending, FileRole, Findings, LogRange, LogSet, Obstacles, Severity,
-    Source, SourceFile,
+    BackupEvent, BackupFile, BeginGrbit, Ending, FileRole, Findings, LogRange, LogSet, LogStanding, Marks,
+    Obstacles, Severity, Source, SourceFile,
 };
 use crate::engine::backup::{LiveBackup, Scope};
 use crate::engine::core::Core;
@@ -210,10 +210,10 @@ impl Source for LiveSource {
             false => Scope::Full,
         };
         let spill = grbit.contains(BeginGrbit::SNAPSHOT).then(|| self.spill());
-        let begun = self.core.shared.clock.now();
         let backup = LiveBackup::begin(&self.core, scope, spill.as_ref());
         self.tell_begin(scope, backup.as_ref().err());
         let backup = Arc::new(backup?);
+        let begun = self.core.backup.show(self.core.shared.clock.now());
         *self.in_progress.lock() = Some(InProgress { backup, begun });
         Ok(())
     }
@@ -279,6 +279,19 @@ impl Source for LiveSource {
         };
         let database = self.database_file(file, &backup)?;
         Ok(live_database(database, self.page_size(), retries))
+    }
+
+    fn log_standing(&self) -> JetResult<LogStanding> {
+        let InProgress { backup, .. } = self.in_progress()?;
+        let [begin, checkpoint, roll] = backup.marks().map(Marks::text);
+        Ok(LogStanding {
+            marks: Marks {
+                begin,
+                checkpoint,
+                roll,
+            },
+            pinned: backup.pinned(),
+        })
     }
 
     fn truncatable(&self, copied: &[OsString]) -> JetResult<Option<LogRange>> {

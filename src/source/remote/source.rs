@@ -5,8 +5,8 @@ use super::connection::{Connection, socket_name, unexpected};
 use super::file::{Readers, RemoteFile};
 use super::wire::{Reply, Request};
 use crate::backup::{
-    BackupEvent, BackupFile, BeginGrbit, Ending, FileRole, Findings, JsonName, LogRange, LogSet, Obstacles,
-    Source, SourceFile,
+    BackupEvent, BackupFile, BeginGrbit, Ending, FileRole, Findings, JsonName, LogRange, LogSet, LogStanding,
+    Obstacles, Source, SourceFile,
 };
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::PageSize;
@@ -168,6 +168,13 @@ impl Source for RemoteSource {
             clock: Arc::new(RealClock),
         };
         Ok(live_database(bytes, size, retries))
+    }
+
+    fn log_standing(&self) -> JetResult<LogStanding> {
+        match self.ask(&Request::Standing)? {
+            Reply::Standing { standing } => Ok(standing),
+            other => Err(unexpected(&other)),
+        }
     }
 
     fn truncatable(&self, copied: &[OsString]) -> JetResult<Option<LogRange>> {

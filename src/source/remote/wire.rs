@@ -7,7 +7,7 @@
 //! Each connection asks and is answered, one after the other. The first message is [`Request::Hello`]. The connection that
 //! begins a backup owns it: when it is gone, the backup is aborted. Others may join it to read.
 
-use crate::backup::{Ending, FileRole, JsonName, LogRange, LogSet, SourceFile};
+use crate::backup::{Ending, FileRole, JsonName, LogRange, LogSet, LogStanding, SourceFile};
 use crate::error::{JetErr, JetError, JetResult};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -66,6 +66,8 @@ pub(crate) enum Request {
         /// The file.
         number: u64,
     },
+    /// Where the backup stands in the log.
+    Standing,
     /// What truncation would delete.
     Truncatable {
         /// Databases that were copied.
@@ -140,6 +142,11 @@ pub(crate) enum Reply {
     Range {
         /// Both ends inclusive.
         range: Option<LogRange>,
+    },
+    /// To [`Request::Standing`].
+    Standing {
+        /// What it is about.
+        standing: LogStanding,
     },
     /// It failed.
     Failed {

@@ -2,7 +2,9 @@
 
 use super::instance;
 use crate::backup::memory::Step;
-use crate::backup::{BackupKind, BackupOutcome, BeginGrbit, EndGrbit, Ending, Obstacles, PhaseName};
+use crate::backup::{
+    BackupKind, BackupOutcome, BackupSession, BeginGrbit, EndGrbit, Ending, Obstacles, PhaseName,
+};
 use crate::error::JetErr;
 use std::ffi::OsStr;
 
@@ -44,6 +46,44 @@ fn two_readers_of_a_frozen_file_share_what_was_delivered() {
     let progress = session.progress();
     assert!(progress[0].complete, "{progress:?}");
     assert_eq!(progress[1].delivered, 0);
+}
+
+#[test]
+fn many_readers_of_the_published_protocol_have_their_own_places_and_cannot_end_the_backup() {
+    let (source, _) = instance();
+    let session = BackupSession::for_many_readers(source);
+    session.begin(0).unwrap();
+    let name = OsStr::new("a.edb");
+    let (first, len) = session.open_file(name).unwrap();
+    let (second, _) = session.open_file(name).unwrap();
+    let mut buf = vec![0; usize::try_from(len).unwrap()];
+    let half = buf.len() / 2;
+    session.read_at(first, &mut buf[..half], 0).unwrap();
+    session.read_at(second, &mut buf[half..], half as u64).unwrap();
+    assert_eq!(
+        session.get_log_info().unwrap_err().code(),
+        JetErr::InvalidBackupSequence
+    );
+    session.close_file(first).unwrap();
+    session.close_file(second).unwrap();
+    assert!(session.progress().is_empty(), "nobody has read it whole");
+
+    let (log, database) = (OsStr::new("edb00007.log"), OsStr::new("b.edb"));
+    session.get_log_info().unwrap();
+    assert_eq!(
+        session.open_file(database).unwrap_err().code(),
+        JetErr::InvalidBackupSequence
+    );
+    let (handle, len) = session.open_file(log).unwrap();
+    session
+        .read_at(handle, &mut vec![0; usize::try_from(len).unwrap()], 0)
+        .unwrap();
+    let progress = session.progress();
+    let of = |name: &OsStr| progress.iter().find(|file| file.name == name).unwrap().complete;
+    assert!(of(log) && !of(name), "{progress:?}");
+    assert!(session.vouch_for(database).is_err(), "its pages change");
+    session.vouch_for(OsStr::new("edb00008.log")).unwrap();
+    assert_eq!(session.phase(), PhaseName::Logs);
 }
 
 #[test]

@@ -1,0 +1,74 @@
+//! The options of `jetfs mount` that are for running instances.
+
+use super::{chosen, unknown_option};
+use crate::exit::Failure;
+use crate::live_backup::{Kind, LiveRequest, Mode, OnUmount};
+
+/// Options of the backup of a running instance
+#[derive(Debug, Default, Clone, clap::Args)]
+#[command(next_help_heading = "Running instances")]
+pub(super) struct LiveArgs {
+    /// How the files become consistent with each other [default: frozen]
+    #[arg(long, value_enum, value_name = "MODE")]
+    mode: Option<Mode>,
+
+    /// What the backup is meant to be [default: full]
+    #[arg(long, value_enum, value_name = "KIND")]
+    kind: Option<Kind>,
+
+    /// What happens when it is unmounted [default: end]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    on_umount: Option<OnUmount>,
+
+    /// With --mode stream: seal as soon as every database was read to its end
+    #[arg(long)]
+    auto_seal: bool,
+
+    /// End the backup when nobody has read for so long; the mount stays, and every access is an error
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: Option<u64>,
+
+    /// End the backup when the instance has to keep more than N logs for it; warns at three quarters
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_logs: Option<u32>,
+
+    /// Show an empty .pat file for each database (JetRestore wants to find them)
+    #[arg(long)]
+    patch_files: bool,
+}
+
+impl LiveArgs {
+    /// What is asked for.
+    pub(super) fn request(&self) -> LiveRequest {
+        LiveRequest {
+            kind: self.kind,
+            on_umount: self.on_umount,
+            mode: self.mode,
+            auto_seal: self.auto_seal,
+            timeout: self.timeout,
+            max_logs: self.max_logs,
+            patch_files: self.patch_files,
+        }
+    }
+
+    /// One option of `-o`; answers whether it is one of these.
+    ///
+    /// # Errors
+    /// It is, and its value is not.
+    pub(super) fn apply(&mut self, name: &str, value: &str) -> Result<bool, Failure> {
+        let bad = || unknown_option(&format!("{name}={value}"));
+        match name {
+            "mode" if !value.bytes().all(|byte| byte.is_ascii_digit()) => {
+                self.mode = Some(chosen(value).ok_or_else(bad)?);
+            }
+            "kind" => self.kind = Some(chosen(value).ok_or_else(bad)?),
+            "on_umount" => self.on_umount = Some(chosen(value).ok_or_else(bad)?),
+            "auto_seal" => self.auto_seal = true,
+            "timeout" => self.timeout = Some(value.parse().map_err(|_| bad())?),
+            "max_logs" => self.max_logs = Some(value.parse().map_err(|_| bad())?),
+            "patch_files" => self.patch_files = true,
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
