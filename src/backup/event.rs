@@ -94,6 +94,13 @@ pub enum BackupEvent {
         /// Which one.
         path: PathBuf,
     },
+    /// 399: one wrong bit of a page was repaired in what was read.
+    PageRepaired {
+        /// The database.
+        path: PathBuf,
+        /// The page.
+        pgno: u32,
+    },
     /// 474: a page is damaged.
     PageDamaged {
         /// The database.
@@ -135,13 +142,23 @@ impl Severity {
     pub fn of(number: u32) -> Self {
         match number {
             206 | 214 | 215 | 217 | 218 | 226 | 459 | 474 | 493 | 552 => Severity::Error,
-            219 | 227 | 520 => Severity::Warning,
+            219 | 227 | 399 | 520 => Severity::Warning,
             _ => Severity::Information,
         }
     }
 }
 
 impl BackupEvent {
+    /// To `tracing`, with its number, as gravely as it is.
+    pub fn trace(&self) {
+        let number = self.number();
+        match Severity::of(number) {
+            Severity::Information => tracing::info!(number, "{self}"),
+            Severity::Warning => tracing::warn!(number, "{self}"),
+            Severity::Error => tracing::error!(number, "{self}"),
+        }
+    }
+
     /// The number of the message.
     pub fn number(&self) -> u32 {
         match self {
@@ -163,6 +180,7 @@ impl BackupEvent {
             BackupEvent::AbortedByServer => 226,
             BackupEvent::TruncatedLogsMissing { .. } => 227,
             BackupEvent::LogMissing { .. } => 459,
+            BackupEvent::PageRepaired { .. } => 399,
             BackupEvent::PageDamaged { .. } => 474,
             BackupEvent::PageReadAtLast { .. } => 493,
             BackupEvent::LogsNotCopied => 520,
@@ -212,6 +230,9 @@ impl fmt::Display for BackupEvent {
                 write!(f, "{count} logs that were to be deleted were not there")
             }
             BackupEvent::LogMissing { path } => write!(f, "{} is missing", path.display()),
+            BackupEvent::PageRepaired { path, pgno } => {
+                write!(f, "{}: one wrong bit of page {pgno} was repaired", path.display())
+            }
             BackupEvent::PageDamaged { path, pgno } => {
                 write!(f, "{}: the checksum of page {pgno} is wrong", path.display())
             }

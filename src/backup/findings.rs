@@ -1,9 +1,11 @@
 //! What reading found: pages repaired in the returned data, pages refused. Bounded, safe to share.
 
+use super::event::BackupEvent;
 use crate::error::JetErr;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 
 /// What became of a damaged place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -36,7 +38,26 @@ pub struct Finding {
 
 /// Findings by file and offset: the same place counts once. Keeps the first [`Findings::LIMIT`], counts all.
 #[derive(Debug, Default)]
-pub struct Findings(Mutex<Kept>);
+pub struct Findings {
+    kept: Mutex<Kept>,
+    listener: Listener,
+}
+
+/// Who hears of events that reading causes.
+#[derive(Default)]
+struct Listener(Option<Box<Hear>>);
+
+type Hear = dyn Fn(&BackupEvent) + Send + Sync;
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() {
+            "Listener"
+        } else {
+            "no Listener"
+        })
+    }
+}
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -48,9 +69,25 @@ impl Findings {
     /// How many places are kept.
     pub const LIMIT: usize = 10_000;
 
+    /// No findings yet; `hear` gets the events of the event log that reading causes. Without it they go to `tracing`.
+    pub fn heard_by(hear: impl Fn(&BackupEvent) + Send + Sync + 'static) -> Self {
+        Findings {
+            kept: Mutex::default(),
+            listener: Listener(Some(Box::new(hear))),
+        }
+    }
+
+    /// Reading caused an event.
+    pub fn tell(&self, event: &BackupEvent) {
+        match &self.listener.0 {
+            Some(hear) => hear(event),
+            None => event.trace(),
+        }
+    }
+
     /// Adds a finding; returns whether the place was not known yet.
     pub fn record(&self, finding: Finding) -> bool {
-        let mut kept = self.0.lock();
+        let mut kept = self.kept.lock();
         let place = (finding.file.clone(), finding.offset);
         if kept.by_place.contains_key(&place) {
             return false;
@@ -65,17 +102,17 @@ impl Findings {
 
     /// All that are kept, by file and offset.
     pub fn all(&self) -> Vec<Finding> {
-        self.0.lock().by_place.values().cloned().collect()
+        self.kept.lock().by_place.values().cloned().collect()
     }
 
     /// How many were met beyond the limit.
     pub fn dropped(&self) -> u64 {
-        self.0.lock().dropped
+        self.kept.lock().dropped
     }
 
     /// Whether nothing was found.
     pub fn is_empty(&self) -> bool {
-        self.0.lock().by_place.is_empty()
+        self.kept.lock().by_place.is_empty()
     }
 }
 

@@ -6,6 +6,7 @@
 use super::event::BackupEvent;
 use super::findings::Findings;
 use super::manifest::Marks;
+use super::session::InstanceState;
 use crate::error::JetResult;
 use crate::format::PageSize;
 use std::ffi::{OsStr, OsString};
@@ -196,6 +197,11 @@ pub trait BackupFile: Send + Sync + Debug {
 
 /// Something that can be backed up. The session calls these in an order that the protocol allows.
 pub trait Source: Send + Sync + Debug {
+    /// The instance, as far as the source knows it better than the owner of the session.
+    fn instance_state(&self) -> InstanceState {
+        InstanceState::Running
+    }
+
     /// What speaks against beginning a backup now.
     fn obstacles(&self) -> Obstacles {
         Obstacles::empty()
@@ -234,6 +240,6 @@ pub trait Source: Send + Sync + Debug {
 
     /// Something happened that the event log of the instance should have.
     fn tell(&self, event: &BackupEvent) {
-        tracing::info!(number = event.number(), "{event}");
+        event.trace();
     }
 }

@@ -111,6 +111,9 @@ impl Core {
 
     fn try_work(&self) -> JetResult<()> {
         self.shared.check_works()?;
+        if self.shared.log.is_stopped() {
+            return Ok(());
+        }
         self.flush_log()?;
         let prepared = self.shared.log.prepare_next();
         prepared.map_err(|error| self.fail(error))?;

@@ -13,6 +13,7 @@ use super::database::Database;
 use super::flush::END;
 use super::parameters::Parameters;
 use super::session::Session;
+use super::shared::Life;
 use super::start::start;
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::LogPosition;
@@ -150,6 +151,18 @@ impl Instance {
         let _ = self.core.shared.stop_service();
     }
 
+    /// Makes the log durable and writes nothing more into it (`JET_bitStopServiceStopAndEmitLog`): what changes anything
+    /// gets `JET_errLogWriteFail`. Reading goes on, and so does the copy of a backup. Only [`term`](Self::term) remains, and
+    /// the next start recovers.
+    ///
+    /// # Errors
+    /// The log cannot be written: the instance has stopped.
+    pub fn stop_log(&self) -> JetResult<()> {
+        self.core.flush_log()?;
+        self.core.shared.log.stop();
+        Ok(())
+    }
+
     /// Ends the instance (`JetTerm2`). It can do nothing afterwards, and nor can what was opened through it: sessions
     /// and tables may be open still.
     ///
@@ -157,6 +170,7 @@ impl Instance {
     /// Sessions are in a transaction (`JET_errTooManyActiveUsers`, as the genuine engine refuses it): the instance goes
     /// on, and likewise with [`Term::Complete`] while a backup is in progress (`JET_errBackupInProgress`), after which none
     /// begins any more; [`Term::Dirty`] ends it all the same, and the next start rolls the transactions back.
+    /// `JET_errLogWriteFail` after [`stop_log`](Self::stop_log).
     /// `JET_errDirtyShutdown`: it was to end dirty, it had stopped because of a failure, or something could not be written
     /// now; it has ended, and the next start recovers.
     pub fn term(&self, how: Term) -> JetResult<()> {
@@ -165,6 +179,7 @@ impl Instance {
             self.core.backup.check_none()?;
         }
         self.core.refuse_new_work(how)?;
+        self.core.shared.set_life(Life::Ending);
         if matches!(how, Term::Abrupt | Term::StopBackup) {
             self.core.stop_backup();
         }
@@ -173,8 +188,11 @@ impl Instance {
         self.core.close_all();
         ended.map_err(|error| {
             let what = format!("the instance has ended, but not cleanly: {error}");
-            JetError::rule(JetErr::DirtyShutdown, what)
-                .advise("Start it again: what was committed is in the log.")
+            let code = match self.core.shared.log.is_stopped() && how != Term::Dirty {
+                true => JetErr::LogWriteFail,
+                false => JetErr::DirtyShutdown,
+            };
+            JetError::rule(code, what).advise("Start it again: what was committed is in the log.")
         })
     }
 
@@ -252,6 +270,7 @@ impl Core {
     /// Nothing works any more, and no file is locked that nobody else has open.
     fn close_all(&self) {
         let _ = self.backup.stop();
+        self.shared.set_life(Life::Ended);
         let what = "the instance has ended";
         let _ = self.shared.fail(JetError::rule(JetErr::NotInitialized, what));
         self.shared.log.close();

@@ -106,7 +106,7 @@ mod record;
 mod recover;
 mod session;
 mod session_ids;
-mod shared;
+pub(crate) mod shared;
 mod signature;
 mod space;
 mod start;

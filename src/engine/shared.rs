@@ -35,6 +35,7 @@ pub(crate) struct Shared {
     room: OnceLock<Weak<dyn MakeRoom>>,
     /// `JetStopServiceInstance` was called.
     is_stopping: AtomicBool,
+    life: Mutex<Life>,
     /// Why nothing works any more.
     failure: Mutex<Option<Failure>>,
 }
@@ -46,6 +47,16 @@ pub(crate) trait MakeRoom: Send + Sync + Debug {
     /// # Errors
     /// `JET_errOutOfMemory`: nothing can be written or dropped; the instance has stopped.
     fn make_room(&self) -> JetResult<()>;
+}
+
+/// How far the instance is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Life {
+    #[default]
+    Running,
+    /// `JetTerm` has begun, and will come to its end.
+    Ending,
+    Ended,
 }
 
 /// What made an instance unavailable.
@@ -75,6 +86,7 @@ impl Shared {
             sessions: SessionIds::default(),
             room: OnceLock::new(),
             is_stopping: AtomicBool::new(false),
+            life: Mutex::default(),
             failure: Mutex::new(None),
         }
     }
@@ -123,6 +135,21 @@ impl Shared {
         self.is_stopping.swap(true, Ordering::AcqRel)
     }
 
+    /// Whether [`stop_service`](Self::stop_service) was called.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Acquire)
+    }
+
+    /// How far the instance is.
+    pub(crate) fn life(&self) -> Life {
+        *self.life.lock()
+    }
+
+    /// It is farther now.
+    pub(crate) fn set_life(&self, life: Life) {
+        *self.life.lock() = life;
+    }
+
     /// Takes [`stop_service`](Self::stop_service) back.
     pub(crate) fn go_on(&self) {
         self.is_stopping.store(false, Ordering::Release);
@@ -144,7 +171,7 @@ impl Shared {
     /// # Errors
     /// `JET_errInstanceUnavailable`, with what stopped it; `JET_errClientRequestToStopJetService`.
     pub(crate) fn check(&self) -> JetResult<()> {
-        if self.is_stopping.load(Ordering::Acquire) {
+        if self.is_stopping() {
             let what = "the instance was asked to stop its service";
             return Err(JetError::rule(JetErr::ClientRequestToStopJetService, what));
         }

@@ -69,7 +69,10 @@ pub(crate) fn open_if_there(fs: &dyn FileSystem, path: &Path) -> JetResult<Optio
 
 /// The first `most` bytes, or all of a shorter file.
 pub(crate) fn read_start(file: &dyn File, most: usize) -> JetResult<Vec<u8>> {
-    let mut start = vec![0; most];
+    let mut start = Vec::new();
+    let reserved = start.try_reserve_exact(most);
+    reserved.map_err(|error| JetError::io("read", io::Error::new(io::ErrorKind::OutOfMemory, error)))?;
+    start.resize(most, 0);
     let found = file
         .read_full_at(&mut start, 0)
         .map_err(|error| JetError::io("read", error))?;

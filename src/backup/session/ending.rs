@@ -1,6 +1,7 @@
 //! How a backup ends: what it comes to, what the source has to do for it, and the way back to NotStarted
 //! (external-backup.md section 2.9).
 
+use super::gate::InstanceState;
 use super::outcome::{BackupOutcome, Scope};
 use super::phase::{Backup, Phase, State};
 use super::{BackupSession, Inner};
@@ -65,7 +66,10 @@ impl BackupSession {
     /// then the backup is not what the caller thinks.
     pub(super) fn finish(&self, inner: &mut Inner, mut outcome: BackupOutcome, ending: &Ending) {
         let failed = self.end_source(ending);
-        self.tell_ended(&outcome, ending, failed);
+        // An instance that has ended has told it.
+        if self.source.instance_state() != InstanceState::Terminated {
+            self.tell_ended(&outcome, ending, failed);
+        }
         if let Some(code) = failed
             && matches!(outcome, BackupOutcome::Complete { .. })
         {

@@ -18,6 +18,8 @@ pub enum InstanceState {
     Restoring,
     /// JetTerm has begun.
     Terminating,
+    /// JetStopServiceInstance was called on the instance itself.
+    ServiceStopped,
     /// A fatal error stopped the instance.
     Unavailable,
     /// A full log disk stopped the instance.
@@ -27,10 +29,19 @@ pub enum InstanceState {
 }
 
 impl InstanceState {
+    /// What every call answers then.
+    pub(super) fn check(self) -> JetResult<()> {
+        match self.refusal() {
+            None => Ok(()),
+            Some(code) => Err(JetError::rule(code, refusal_in_words(code))),
+        }
+    }
+
     fn refusal(self) -> Option<JetErr> {
         match self {
             InstanceState::Running => None,
             InstanceState::NotInitialized => Some(JetErr::NotInitialized),
+            InstanceState::ServiceStopped => Some(JetErr::ClientRequestToStopJetService),
             InstanceState::Restoring => Some(JetErr::RestoreInProgress),
             InstanceState::Terminating => Some(JetErr::TermInProgress),
             InstanceState::Unavailable => Some(JetErr::InstanceUnavailable),

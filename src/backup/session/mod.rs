@@ -113,7 +113,7 @@ impl BackupSession {
     /// JetBeginExternalBackupInstance. `grbit` as published (section 2.1), and `JET_bitBackupSnapshot`, alone or with
     /// `JET_bitBackupIncremental`, for a frozen backup.
     pub fn begin(&self, grbit: u32) -> JetResult<()> {
-        self.gate.check()?;
+        self.pass()?;
         let mut inner = self.inner.lock();
         let grbit = check_begin(self.source.obstacles(), grbit)?;
         if let State::InProgress(backup) = &inner.state {
@@ -207,7 +207,7 @@ impl BackupSession {
 
     /// JetCloseFile; also after JetStopBackup. A file that was read to its end counts as copied from now on.
     pub fn close_file(&self, handle: FileHandle) -> JetResult<()> {
-        self.gate.check()?;
+        self.pass()?;
         let mut inner = self.inner.lock();
         let backup = inner.backup_even_if_stopped()?;
         let file = backup.take_open(handle).ok_or_else(bad_handle)?;
@@ -275,7 +275,7 @@ impl BackupSession {
     /// JetEndExternalBackupInstance2. `grbit` as published: exactly one of normal and abort. Succeeds whenever a
     /// backup was in progress; what it came to, [`outcome`](Self::outcome) tells.
     pub fn end_with(&self, grbit: u32) -> JetResult<()> {
-        self.gate.check()?;
+        self.pass()?;
         let grbit = EndGrbit::from_bits_truncate(grbit);
         if grbit.contains(EndGrbit::NORMAL) == grbit.contains(EndGrbit::ABORT) {
             return Err(parameter("exactly one of normal and abort must be asked for"));
@@ -290,7 +290,7 @@ impl BackupSession {
     /// JetStopBackupInstance: from now on every call but close and end answers JET_errBackupAbortByServer. A read
     /// that is under way finishes. Without effect when there is no backup.
     pub fn stop_backup(&self) -> JetResult<()> {
-        self.gate.check_handle()?;
+        self.check_handle()?;
         if let State::InProgress(backup) = &self.inner.lock().state {
             backup.barrier.set(Some(JetErr::BackupAbortByServer));
         }
@@ -300,7 +300,7 @@ impl BackupSession {
     /// JetStopServiceInstance: every call but this and [`stop_backup`](Self::stop_backup) answers
     /// JET_errClientRequestToStopJetService, for ever. The backup itself stays as it is.
     pub fn stop_service(&self) -> JetResult<()> {
-        self.gate.check_handle()?;
+        self.check_handle()?;
         self.gate.stop_service();
         Ok(())
     }
@@ -370,8 +370,26 @@ impl BackupSession {
 
 /// What the calls share.
 impl BackupSession {
-    fn enter(&self) -> JetResult<MutexGuard<'_, Inner>> {
+    /// The gate. An instance that has ended has taken the backup with it.
+    fn pass(&self) -> JetResult<()> {
         self.gate.check()?;
+        let instance = self.source.instance_state();
+        if instance == InstanceState::Terminated {
+            self.abort_by_server();
+        }
+        instance.check()
+    }
+
+    fn check_handle(&self) -> JetResult<()> {
+        self.gate.check_handle()?;
+        match self.source.instance_state() {
+            gone @ InstanceState::Terminated => gone.check(),
+            _ => Ok(()),
+        }
+    }
+
+    fn enter(&self) -> JetResult<MutexGuard<'_, Inner>> {
+        self.pass()?;
         Ok(self.inner.lock())
     }
 

@@ -4,6 +4,7 @@ use super::logs::PreparedLogs;
 use super::{DatabaseImage, KeptImages, Scope};
 use crate::engine::attachments::AttachedFile;
 use crate::engine::core::Core;
+use crate::engine::events::Event;
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::log_record::BackupPhase;
 use crate::format::{BackupInfo, BackupType, DbState, LogPosition, LogTime, Signature, Trailer};
@@ -183,6 +184,9 @@ pub(super) fn release(core: &Core, number: u64) -> bool {
     was_in_progress
 }
 
+/// The message of the event log (section 10).
+const ABORTED_BY_SERVER: u32 = 226;
+
 impl Core {
     fn thaw(&self) {
         self.attachments.all().iter().for_each(|file| file.thaw());
@@ -194,6 +198,10 @@ impl Core {
             self.thaw();
             self.note_backup(BackupPhase::Abort, scope, BackupInfo::default());
             self.note_backup(BackupPhase::Stop, scope, BackupInfo::default());
+            let what = "the backup was ended by the instance".to_owned();
+            let number = ABORTED_BY_SERVER;
+            tracing::error!(number, "{what}");
+            self.parameters.events.tell(&Event::Backup { number, what });
         }
     }
 

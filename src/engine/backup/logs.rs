@@ -48,6 +48,10 @@ impl LiveBackup {
             return Ok(logs);
         }
         let core = &self.core;
+        if core.shared.log.is_stopped() {
+            let what = "the log was stopped on request";
+            return Err(JetError::rule(JetErr::LogWriteFail, what));
+        }
         let time = core.now();
         let info = BackupInfo {
             time,

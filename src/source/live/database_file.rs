@@ -65,6 +65,10 @@ impl DatabaseFile {
 }
 
 impl BlockFile for DatabaseFile {
+    fn found(&self) -> &FoundIn {
+        &self.found
+    }
+
     fn len(&self) -> u64 {
         (self.last_block() + 1) * self.size.bytes_u64()
     }

@@ -2,11 +2,12 @@
 
 use super::database_file::DatabaseFile;
 use crate::backup::{
-    BackupEvent, BackupFile, BeginGrbit, Ending, FileRole, Findings, LogRange, LogSet, LogStanding, Marks,
-    Obstacles, Severity, Source, SourceFile,
+    BackupEvent, BackupFile, BeginGrbit, Ending, FileRole, Findings, InstanceState, LogRange, LogSet,
+    LogStanding, Marks, Obstacles, Source, SourceFile,
 };
 use crate::engine::backup::{LiveBackup, Scope};
 use crate::engine::core::Core;
+use crate::engine::shared::Life;
 use crate::engine::{Event, Instance};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::PageSize;
@@ -59,10 +60,12 @@ impl LiveSource {
     }
 
     pub(crate) fn of(core: Arc<Core>, options: LiveOptions) -> Self {
+        let told = Arc::clone(&core);
+        let hears = move |event: &BackupEvent| tell(&told, event);
         LiveSource {
             core,
             options,
-            findings: Arc::default(),
+            findings: Arc::new(Findings::heard_by(hears)),
             in_progress: Mutex::default(),
         }
     }
@@ -169,13 +172,9 @@ impl LiveSource {
 }
 
 /// To `tracing` and to the event sink of the instance.
-pub(super) fn tell(core: &Core, event: &BackupEvent) {
+fn tell(core: &Core, event: &BackupEvent) {
+    event.trace();
     let (number, what) = (event.number(), event.to_string());
-    match Severity::of(number) {
-        Severity::Information => tracing::info!(number, "{what}"),
-        Severity::Warning => tracing::warn!(number, "{what}"),
-        Severity::Error => tracing::error!(number, "{what}"),
-    }
     core.parameters.events.tell(&Event::Backup { number, what });
 }
 
@@ -188,6 +187,18 @@ fn name_of(path: &Path) -> OsString {
 }
 
 impl Source for LiveSource {
+    fn instance_state(&self) -> InstanceState {
+        let shared = &self.core.shared;
+        match (shared.life(), shared.failure()) {
+            (Life::Ended, _) => InstanceState::Terminated,
+            (Life::Ending, _) => InstanceState::Terminating,
+            (Life::Running, _) if shared.is_stopping() => InstanceState::ServiceStopped,
+            (Life::Running, None) => InstanceState::Running,
+            (Life::Running, Some(JetErr::LogDiskFull)) => InstanceState::UnavailableDueToFullLogDisk,
+            (Life::Running, Some(_)) => InstanceState::Unavailable,
+        }
+    }
+
     fn obstacles(&self) -> Obstacles {
         let (core, log) = (&self.core, &self.core.shared.log);
         let mut obstacles = Obstacles::empty();

@@ -47,6 +47,10 @@ pub(super) struct RemoteFile {
 }
 
 impl BlockFile for RemoteFile {
+    fn found(&self) -> &FoundIn {
+        &self.found
+    }
+
     fn len(&self) -> u64 {
         self.len
     }

@@ -1,6 +1,6 @@
 //! A file whose blocks are judged, and what is done with those that are damaged.
 
-use crate::backup::{Finding, Findings, Outcome};
+use crate::backup::{BackupEvent, Finding, Findings, Outcome};
 use crate::error::{JetErr, JetError, JetResult};
 use std::ffi::OsString;
 use std::fmt::Debug;
@@ -21,6 +21,9 @@ pub(crate) trait BlockFile: Send + Sync + Debug {
 
     /// Notes damage, and what became of it.
     fn note(&self, damage: &Damage, outcome: Outcome);
+
+    /// Where what is found is kept.
+    fn found(&self) -> &FoundIn;
 
     /// Notes damage that is refused, and makes the error of it.
     fn refuse(&self, damage: Damage) -> JetError {
@@ -72,6 +75,11 @@ pub(crate) struct FoundIn {
 }
 
 impl FoundIn {
+    /// Reading caused an event of the event log.
+    pub(crate) fn tell(&self, event: &BackupEvent) {
+        self.findings.tell(event);
+    }
+
     /// Notes damage, and what became of it.
     pub(crate) fn note(&self, damage: &Damage, outcome: Outcome) {
         let finding = Finding {

@@ -4,7 +4,7 @@ use super::block_file::BlockFile;
 use super::log_segments::LogSegments;
 use super::page_rule::PageRule;
 use super::verifying_file::{Blocks, VerifyingFile};
-use crate::backup::BackupFile;
+use crate::backup::{BackupEvent, BackupFile};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::checksum::{PageState, check_page};
 use crate::format::{LogHeader, PageSize};
@@ -40,15 +40,11 @@ pub(crate) fn live_database(
 /// An archived log.
 ///
 /// # Errors
-/// Its header is damaged, or cannot be read (`JET_errLogReadVerifyFailure`).
+/// It cannot be read. That its header is damaged is found by who reads it (section 4.6).
 pub(crate) fn live_log(file: impl BlockFile + 'static, size: PageSize) -> JetResult<Arc<dyn BackupFile>> {
     let mut header = vec![0; LogHeader::LEN];
     file.read(&mut header, 0)?;
     let header = LogHeader::read(&header);
-    if let Err(error) = &header {
-        let error = JetError::format(error.clone()).in_file(file.path());
-        return Err(error.with_code(JetErr::LogReadVerifyFailure));
-    }
     let segments = LogSegments::new(file.len(), &header.map(Box::new), false);
     Ok(Arc::new(VerifyingFile::new(file, segments, size, false)))
 }
@@ -81,13 +77,24 @@ impl Blocks for LivePages {
         else {
             return Ok(());
         };
-        for attempt in 1..=self.retries.count {
-            match check_page(block, self.rule.size, pgno) {
-                PageState::Good | PageState::Uninitialised => return Ok(()),
-                PageState::Correctable { .. } => break,
-                PageState::Damaged { .. } => {}
+        let (path, found) = (|| file.path().to_path_buf(), file.found());
+        for attempt in 1..=self.retries.count + 1 {
+            let state = check_page(block, self.rule.size, pgno);
+            if !matches!(state, PageState::Damaged { .. }) && attempt > 1 {
+                let (path, failed) = (path(), attempt - 1);
+                found.tell(&BackupEvent::PageReadAtLast { path, pgno, failed });
             }
-            tracing::warn!(file = %file.path().display(), page = pgno, attempt, "a page's checksum is wrong: it is read again");
+            match state {
+                PageState::Good | PageState::Uninitialised => return Ok(()),
+                PageState::Correctable { .. } => {
+                    found.tell(&BackupEvent::PageRepaired { path: path(), pgno });
+                    break;
+                }
+                PageState::Damaged { .. } => found.tell(&BackupEvent::PageDamaged { path: path(), pgno }),
+            }
+            if attempt > self.retries.count {
+                break;
+            }
             self.retries.clock.sleep(PAUSE * attempt);
             if file.read(block, index * self.rule.size.bytes_u64())? < block.len() {
                 let error = JetError::rule(JetErr::FileIOBeyondEOF, "the file ends early");

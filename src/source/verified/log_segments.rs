@@ -6,7 +6,7 @@
 
 use super::block_file::{BlockFile, Damage};
 use super::verifying_file::Blocks;
-use crate::backup::Outcome;
+use crate::backup::{BackupEvent, Outcome};
 use crate::error::{JetErr, JetResult};
 use crate::format::checksum::{PageState, check_segment, repair_segment};
 use crate::format::{FormatError, LogHeader, PageSize, SegmentHeader};
@@ -113,7 +113,11 @@ impl Blocks for LogSegments {
             Ok(0) => {
                 return match &self.header {
                     Ok(()) => Ok(()),
-                    Err(error) => self.pass_or_refuse(file, Self::damage(0, error.to_string())),
+                    Err(error) => {
+                        let path = file.path().to_path_buf();
+                        file.found().tell(&BackupEvent::LogDamaged { path });
+                        self.pass_or_refuse(file, Self::damage(0, error.to_string()))
+                    }
                 };
             }
             Ok(slot) => slot,

@@ -83,6 +83,10 @@ impl WatchedFile {
 }
 
 impl BlockFile for WatchedFile {
+    fn found(&self) -> &FoundIn {
+        &self.found
+    }
+
     fn len(&self) -> u64 {
         self.stat.len
     }

@@ -167,6 +167,18 @@ impl LogStream {
         }
     }
 
+    /// Takes nothing any more (`JET_errLogWriteFail`), because that was asked for.
+    pub fn stop(&self) {
+        if let Some(live) = &self.live {
+            live.stop();
+        }
+    }
+
+    /// Whether [`stop`](Self::stop) was called.
+    pub fn is_stopped(&self) -> bool {
+        self.live.as_ref().is_some_and(Live::is_stopped)
+    }
+
     /// Where the next record goes if it fits.
     pub fn end(&self) -> LogPosition {
         self.live.as_ref().map_or_else(LogPosition::default, Live::end)

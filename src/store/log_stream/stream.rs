@@ -42,6 +42,7 @@ struct State {
     being_written: usize,
     /// The disk is full: the instance may only end.
     is_full: bool,
+    is_stopped: bool,
     failure: Option<Failure>,
 }
 
@@ -67,6 +68,7 @@ impl Live {
                 is_led: false,
                 being_written: 0,
                 is_full: false,
+                is_stopped: false,
                 failure: None,
             }),
             progress: Condvar::new(),
@@ -152,6 +154,19 @@ impl Live {
         while state.is_led {
             self.progress.wait(&mut state);
         }
+    }
+
+    pub(super) fn stop(&self) {
+        let mut state = self.state.lock();
+        state.is_stopped = true;
+        state.failure.get_or_insert_with(|| Failure {
+            code: JetErr::LogWriteFail,
+            what: "it was stopped on request".to_owned(),
+        });
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.state.lock().is_stopped
     }
 
     pub(super) fn end(&self) -> LogPosition {

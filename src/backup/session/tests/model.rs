@@ -167,7 +167,7 @@ impl Model {
             _ if gone => -1003,
             Call::StopBackup | Call::StopService => 0,
             _ if self.service_stopped => -1329,
-            _ => [0, -1029, -506, -1000, -1090, -1092][usize::from(self.instance)],
+            _ => [0, -1029, -506, -1000, -1090, -1092, -1003, -1329][usize::from(self.instance)],
         }
     }
 
@@ -478,6 +478,7 @@ fn instance_number(state: InstanceState) -> u8 {
         InstanceState::Unavailable => 4,
         InstanceState::UnavailableDueToFullLogDisk => 5,
         InstanceState::Terminated => 6,
+        InstanceState::ServiceStopped => 7,
     }
 }
 

@@ -1,4 +1,6 @@
 //! Backups of an instance that is written to meanwhile, and what restoring them gives.
 
+mod codes;
+mod damage;
 mod frozen;
 mod rig;

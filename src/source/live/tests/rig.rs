@@ -5,7 +5,7 @@ use crate::engine::{
     ColumnDefinition, Database, IndexDefinition, Instance, Parameters, Session, Table, TableDefinition,
 };
 use crate::format::{ColumnType, Value};
-use crate::io::{FileSystem, MemoryFileSystem, OpenMode, RealClock};
+use crate::io::{Clock, FileSystem, MemoryFileSystem, OpenMode, RealClock};
 use crate::restore::{RestoreOptions, RestorePlan, RestoreRequest};
 use crate::source::live::{LiveOptions, LiveSource};
 use crate::store::{self, Schema, SpillDirectory};
@@ -25,13 +25,21 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn new(configure: impl FnOnce(Parameters) -> Parameters) -> Self {
+        Self::with(configure, Arc::new(RealClock), |fs| fs)
+    }
+
+    /// On what `seen` makes of the file system in memory, with a clock.
+    pub(super) fn with(
+        configure: impl FnOnce(Parameters) -> Parameters,
+        clock: Arc<dyn Clock>,
+        seen: impl FnOnce(Arc<dyn FileSystem>) -> Arc<dyn FileSystem>,
+    ) -> Self {
         let fs = Arc::new(MemoryFileSystem::new(Arc::new(RealClock)));
         fs.create_dir_all(Path::new("/instance")).unwrap();
         let parameters = Parameters::new("/instance")
             .log_file_size(128)
             .background_thread(false);
-        let shared: Arc<dyn FileSystem> = fs.clone();
-        let instance = Instance::init_on(configure(parameters), shared, Arc::new(RealClock)).unwrap();
+        let instance = Instance::init_on(configure(parameters), seen(fs.clone()), clock).unwrap();
         let database = instance.create_database(DATABASE).unwrap();
         let session = instance.session().unwrap();
         let transaction = session.begin().unwrap();
