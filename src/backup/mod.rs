@@ -9,7 +9,7 @@ mod json_name;
 pub mod json_time;
 mod manifest;
 pub mod memory;
-mod session;
+pub(crate) mod session;
 mod source;
 
 pub use copy::{CopyProgress, CopyRequest, OnCopyProgress, copy_to_directory};

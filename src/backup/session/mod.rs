@@ -15,7 +15,7 @@ mod outcome;
 mod phase;
 mod refusal;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use delivered::Delivered;
 pub use gate::InstanceState;

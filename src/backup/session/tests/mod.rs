@@ -1,8 +1,8 @@
 //! The session against a second model ([`model`]), and its promises one by one.
 
-mod model;
+pub(crate) mod model;
 mod promises;
-mod sequences;
+pub(crate) mod sequences;
 
 use crate::backup::memory::MemorySource;
 use crate::backup::{BackupSession, FileRole};
@@ -15,13 +15,18 @@ static PAGES: LazyLock<Vec<Arc<[u8]>>> = LazyLock::new(|| {
             .map(|at| u8::try_from(at / 4096).unwrap())
             .collect()
     };
-    model::FILES.iter().map(|(_, pages)| bytes(*pages)).collect()
+    files().map(|(_, pages)| bytes(pages)).collect()
 });
+
+fn files() -> impl Iterator<Item = (&'static str, u64)> {
+    let world = &model::IN_MEMORY;
+    world.databases.iter().chain(world.logs).copied()
+}
 
 /// The instance that the model knows: two databases, two logs.
 fn instance() -> (Arc<MemorySource>, BackupSession) {
     let mut source = MemorySource::new();
-    for ((name, _), bytes) in model::FILES.into_iter().zip(PAGES.iter()) {
+    for ((name, _), bytes) in files().zip(PAGES.iter()) {
         let generation = name
             .strip_prefix("edb")
             .and_then(|name| name.strip_suffix(".log"));

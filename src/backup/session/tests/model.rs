@@ -32,17 +32,33 @@ end              -520  ok    ok    ok    ok    ok     ok     ok    ok    ok    o
 end-bad          -1003 -1003 -1003 -1003 -1003 -1003  -1003  -1003 -1003 -1003 -1003 -1003
 ";
 
-/// Pages of 4096 bytes of each file of the instance that the model knows.
-pub(super) const FILES: [(&str, u64); 4] = [
-    ("a.edb", 5),
-    ("b.edb", 4),
-    ("edb00007.log", 3),
-    ("edb00008.log", 2),
-];
+/// What the model knows of the instance that is backed up.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct World {
+    /// Pages of 4096 bytes of each database.
+    pub(crate) databases: [(&'static str, u64); 2],
+    /// Names of logs, and their pages, in ascending order.
+    pub(crate) logs: &'static [(&'static str, u64)],
+    /// How many of the logs are archived before the first backup.
+    pub(crate) archived: usize,
+    /// Whether asking for the logs archives one more.
+    pub(crate) rolls: bool,
+    /// Whether replicas can be backed up, and seeding copies be made.
+    pub(crate) has_replicas: bool,
+}
+
+/// Files in memory: page n is full of the byte n.
+pub(crate) static IN_MEMORY: World = World {
+    databases: [("a.edb", 5), ("b.edb", 4)],
+    logs: &[("edb00007.log", 3), ("edb00008.log", 2)],
+    archived: 2,
+    rolls: false,
+    has_replicas: true,
+};
 
 /// A call with its arguments, as a test makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Call {
+pub(crate) enum Call {
     Begin(u32),
     AttachInfo,
     Open(&'static str),
@@ -64,7 +80,7 @@ pub(super) enum Call {
 
 /// Which handle a call uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Which {
+pub(crate) enum Which {
     /// The file opened first of those open.
     First,
     /// The file opened last of those open.
@@ -87,7 +103,10 @@ enum Phase {
 
 /// What the model remembers. Ordered, so that a search can tell states apart.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Model {
+pub(crate) struct Model {
+    world: &'static World,
+    /// Logs that are archived.
+    archived: usize,
     phase: Phase,
     stopped: bool,
     service_stopped: bool,
@@ -103,17 +122,19 @@ pub(super) struct Model {
 
 /// What a call must answer, and what must be seen from outside after it.
 #[derive(Debug, PartialEq)]
-pub(super) struct Seen {
-    pub(super) code: i32,
-    pub(super) phase: PhaseName,
-    pub(super) stopped: bool,
+pub(crate) struct Seen {
+    pub(crate) code: i32,
+    pub(crate) phase: PhaseName,
+    pub(crate) stopped: bool,
     /// Set by the calls that end a backup.
-    pub(super) ended: Option<(BackupOutcome, Ending)>,
+    pub(crate) ended: Option<(BackupOutcome, Ending)>,
 }
 
 impl Model {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new(world: &'static World) -> Self {
         Model {
+            world,
+            archived: world.archived,
             phase: Phase::Ns,
             stopped: false,
             service_stopped: false,
@@ -125,23 +146,35 @@ impl Model {
         }
     }
 
-    pub(super) fn open_count(&self) -> usize {
+    /// Logs that are archived.
+    pub(crate) fn archived(&self) -> usize {
+        self.archived
+    }
+
+    /// Whether every open file is where a search goes on from: at its start, after one short read, or at its end.
+    pub(crate) fn is_where_searched(&self) -> bool {
+        let is_there = |position: u64, pages| position == 0 || position == 3 || position == pages;
+        let mut open = self.open.iter();
+        open.all(|(file, position)| is_there(*position, self.pages_of(file).unwrap()))
+    }
+
+    pub(crate) fn open_count(&self) -> usize {
         self.open.len()
     }
 
     /// The call; if it comes to the source, that fails with `failure`.
-    pub(super) fn call(&mut self, call: &Call, failure: Option<JetErr>) -> Seen {
+    pub(crate) fn call(&mut self, call: &Call, failure: Option<JetErr>) -> Seen {
         let mut ended = None;
         let code = match self.gate(call) {
             0 => self.pass(call, failure, &mut ended),
             refused => refused,
         };
         if ended.is_some() {
-            let (service_stopped, instance) = (self.service_stopped, self.instance);
             *self = Model {
-                service_stopped,
-                instance,
-                ..Model::new()
+                archived: self.archived,
+                service_stopped: self.service_stopped,
+                instance: self.instance,
+                ..Model::new(self.world)
             };
         }
         let phase = match self.phase {
@@ -226,12 +259,13 @@ impl Model {
     /// The cell of the table.
     fn answer(&self, call: &Call) -> (i32, bool) {
         let row = match call {
-            Call::Begin(0 | 1 | 0x10 | 0x11 | 0x20 | 0x40) => "begin",
+            Call::Begin(0 | 1 | 0x10 | 0x11) => "begin",
+            Call::Begin(0x20 | 0x40) if self.world.has_replicas || self.phase != Phase::Ns => "begin",
             Call::Begin(_) => "begin-bad",
             Call::AttachInfo => "attach-info",
             Call::Open("") => "open-nothing",
             Call::Open(name) if name.ends_with(".edb") => "open-database",
-            Call::Open(name) if pages_of(name).is_some() => "open-log",
+            Call::Open(name) if self.logs().any(|(log, _)| log == name) => "open-log",
             Call::Open(_) => "open-unknown",
             Call::Read(which, _) => self.row(*which, "read-open", "read-stale"),
             Call::ReadAt(which, ..) => self.row(*which, "read-at-open", "read-at-stale"),
@@ -298,11 +332,12 @@ impl Model {
                 }
             }
             Call::Truncate => {
+                let logs = self.logs().map(|(name, _)| *name);
                 let needed: Vec<_> = match self.phase {
-                    Phase::Frf => FILES.iter().collect(),
-                    _ => FILES.iter().skip(2).collect(),
+                    Phase::Frf => self.set(),
+                    _ => logs.collect(),
                 };
-                if needed.iter().all(|(name, _)| self.is_copied(name)) {
+                if needed.iter().all(|name| self.is_copied(name)) {
                     0
                 } else {
                     -616
@@ -344,6 +379,9 @@ impl Model {
     ) {
         match *call {
             Call::Begin(grbit) => {
+                if grbit & 0x10 != 0 {
+                    self.roll();
+                }
                 self.phase = match grbit {
                     1 => Phase::Lp0,
                     0x10 => Phase::Frf,
@@ -356,21 +394,24 @@ impl Model {
             Call::Read(which, bytes) => {
                 let at = self.which(which).unwrap();
                 let (file, position) = self.open[at];
-                let end = (position + bytes as u64 / 4096).min(pages_of(file).unwrap());
+                let end = (position + bytes as u64 / 4096).min(self.pages_of(file).unwrap());
                 self.open[at].1 = end;
                 self.deliver(file, position..end);
             }
             Call::ReadAt(which, first, count) => {
                 let (file, _) = self.open[self.which(which).unwrap()];
-                self.deliver(file, first..(first + count).min(pages_of(file).unwrap()));
+                self.deliver(file, first..(first + count).min(self.pages_of(file).unwrap()));
             }
             Call::Close(which) => {
                 let (file, position) = self.open.remove(self.which(which).unwrap());
-                if position == pages_of(file).unwrap() {
+                if position == self.pages_of(file).unwrap() {
                     self.copied.insert(file);
                 }
             }
             Call::LogInfo | Call::TruncateInfo => {
+                if matches!(self.phase, Phase::Dbs | Phase::Lp0) {
+                    self.roll();
+                }
                 self.phase = match self.phase {
                     Phase::Dbs => Phase::Lpf,
                     Phase::Lp0 => Phase::Lpi,
@@ -378,10 +419,14 @@ impl Model {
                 }
             }
             Call::Truncate => self.truncated = true,
-            Call::Vouch(name) => self.deliver(name, 0..pages_of(name).unwrap()),
+            Call::Vouch(name) => self.deliver(name, 0..self.pages_of(name).unwrap()),
             Call::End(grbit) => *ended = Some(self.conclude(grbit, failure)),
             _ => {}
         }
+    }
+
+    fn roll(&mut self) {
+        self.archived += usize::from(self.world.rolls);
     }
 
     fn deliver(&mut self, file: &'static str, pages: std::ops::Range<u64>) {
@@ -395,7 +440,7 @@ impl Model {
             Phase::Frf | Phase::Fri => self
                 .pages
                 .get(name)
-                .is_some_and(|pages| Some(pages.len() as u64) == pages_of(name)),
+                .is_some_and(|pages| Some(pages.len() as u64) == self.pages_of(name)),
             _ => self.copied.contains(name),
         }
     }
@@ -406,7 +451,18 @@ impl Model {
         } else {
             2
         };
-        FILES.iter().skip(from).map(|(name, _)| *name).collect()
+        let files = self.world.databases.iter().skip(from).chain(self.logs());
+        files.map(|(name, _)| *name).collect()
+    }
+
+    /// The logs of the set.
+    fn logs(&self) -> impl Iterator<Item = &'static (&'static str, u64)> + use<> {
+        self.world.logs.iter().take(self.archived)
+    }
+
+    fn pages_of(&self, name: &str) -> Option<u64> {
+        let mut files = self.world.databases.iter().chain(self.world.logs);
+        files.find(|(file, _)| *file == name).map(|(_, pages)| *pages)
     }
 
     /// Section 2.9, steps 2 and 4, and section 6.3.
@@ -436,7 +492,7 @@ impl Model {
         let ending = if frozen && missing.iter().any(|name| name.ends_with(".log")) {
             Ending::Aborted
         } else {
-            let databases = FILES.iter().take(2).map(|(name, _)| *name);
+            let databases = self.world.databases.iter().map(|(name, _)| *name);
             let stamped = databases.filter(|name| !full || self.is_copied(name));
             let stamp = if grbit & 0x200 != 0 {
                 Vec::new()
@@ -460,13 +516,6 @@ impl Model {
         };
         (outcome, ending)
     }
-}
-
-fn pages_of(name: &str) -> Option<u64> {
-    FILES
-        .iter()
-        .find(|(file, _)| *file == name)
-        .map(|(_, pages)| *pages)
 }
 
 fn instance_number(state: InstanceState) -> u8 {

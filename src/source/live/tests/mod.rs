@@ -3,4 +3,5 @@
 mod codes;
 mod damage;
 mod frozen;
+mod protocol;
 mod rig;
