@@ -241,6 +241,8 @@ jet_errs! {
     ObjectNotFound = -1305, "`jetfs info --tables` lists the tables.";
     /// The client asked the service to stop.
     ClientRequestToStopJetService = -1329;
+    /// No open database has this number.
+    InvalidDatabaseId = -1010;
     /// No page numbers are left.
     OutOfDatabaseSpace = -1012;
     /// A name is not valid.

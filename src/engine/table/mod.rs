@@ -223,6 +223,18 @@ impl<'s> Table<'s> {
         })
     }
 
+    /// The columns of the keys of the current index, in their order; none of a table without a primary index.
+    ///
+    /// # Errors
+    /// The catalog is damaged.
+    pub fn key_columns(&self) -> JetResult<Vec<ColumnId>> {
+        self.read(|table, _, _| {
+            let index = self.secondary(table)?.or(table.primary.as_ref());
+            let segments = index.map_or(&[][..], |index| &index.entry.segments);
+            Ok(segments.iter().map(|segment| segment.column).collect())
+        })
+    }
+
     /// Goes by another index from now on (`JetSetCurrentIndex`), and stands before its first record. `None` is the
     /// primary index.
     ///
