@@ -14,11 +14,13 @@ use std::time::{Duration, SystemTime};
 
 const PAGE: usize = 4096;
 
-/// A clock whose pauses take no time; in the `wake`-th something is done.
+type Act = Box<dyn FnOnce() + Send>;
+
+/// A clock whose pauses take no time; in one of them something is done.
 #[derive(Default)]
 struct Pauses {
     slept: Mutex<Vec<Duration>>,
-    at: Mutex<Option<(usize, Box<dyn FnOnce() + Send>)>>,
+    at: Mutex<Option<(usize, Act)>>,
 }
 
 impl std::fmt::Debug for Pauses {
