@@ -1,11 +1,15 @@
 //! A database is made (log-and-recovery.md section 4.7): its file and header here, its contents by the catalog.
 //!
 //! ```text
-//! CreateDB durable ── file, header just created ── contents, by ordinary records ── CreateDBFinish ── header dirty
+//! file, header just created, room ── CreateDB durable ── contents, by ordinary records ── CreateDBFinish ── header dirty
 //! ```
 //!
 //! Until the end a crash leaves a file that nobody attaches, and the checkpoint stays before the creation, so that
 //! recovery makes the database anew.
+//!
+//! The file comes first, although section 5.5 wants the record first: where the file or its room cannot be had, the log
+//! knows nothing of it, and the instance goes on. What recovery finds of such a file, it makes anew. A creation that the
+//! log has begun cannot be taken back: no record says so, and the genuine engine stops then too (`ErrDBCreateDatabase`).
 
 use super::attach::make_attached;
 use super::attachments::{AttachedFile, logged_path, set_counters};
@@ -46,19 +50,21 @@ impl Core {
     /// Makes a database, which is attached then (`JetCreateDatabase`).
     ///
     /// # Errors
-    /// As [`begin_creation`](Self::begin_creation). Where the contents cannot be made, the instance has stopped.
+    /// As [`begin_creation`](Self::begin_creation), and nothing is left of it. Where the log or the contents cannot be
+    /// written, the instance has stopped.
     pub(crate) fn create_database(&self, path: &Path) -> JetResult<Arc<AttachedDatabase>> {
         let creation = self.begin_creation(path)?;
         catalog::create_database(&self.shared, creation.database(), catalog::INITIAL_PAGES)?;
         creation.finish()
     }
 
-    /// Begins to make a database: there is a file that holds nothing but its header. The caller makes
+    /// Begins to make a database: there is a file that holds nothing but its header, and room. The caller makes
     /// the contents by changes, in transactions that have ended when he calls [`Creation::finish`].
     ///
     /// # Errors
     /// The file exists (`JET_errDatabaseDuplicate`); its directory does not (`JET_errInvalidPath`); six databases are
-    /// attached; the log or the file cannot be written.
+    /// attached; the file cannot be written, or there is no room (`JET_errDiskFull`): nothing is left of it. The log
+    /// cannot be written: the instance has stopped.
     pub(crate) fn begin_creation(&self, path: &Path) -> JetResult<Creation<'_>> {
         self.shared.check()?;
         let administration = self.administration.lock();
@@ -66,15 +72,16 @@ impl Core {
         let dbid = self.free_dbid()?;
         self.check_list(&path)?;
         let mut header = DatabaseHeader::new(self.page_size, new_signature(&*self.shared.clock))?;
-        let position = self.log_creation(&path, dbid, &header);
-        let position = position.map_err(|error| self.fail(error))?;
         header.state = DbState::JustCreated;
         header.dbid = dbid.into();
         header.log_signature = self.signature;
-        (header.attach, header.attach_time) = (position, self.now());
         header.dbtime_dirtied = FIRST_DBTIME;
-        let made = self.make_file(dbid, path, header);
-        let file = made.map_err(|error| self.fail(error))?;
+        let file = self.make_file(dbid, path, header)?;
+        let logged = self.log_creation(&file);
+        let position = logged.map_err(|error| {
+            self.remove_file(&file);
+            self.fail(error)
+        })?;
         self.attachments.add(Arc::clone(&file));
         self.shared.add_database(Arc::clone(&file.database));
         Ok(Creation {
@@ -108,14 +115,15 @@ impl Core {
         }
     }
 
-    fn log_creation(&self, path: &Path, dbid: u8, header: &DatabaseHeader) -> JetResult<LogPosition> {
-        let path = logged_path(&path.to_string_lossy());
+    fn log_creation(&self, file: &AttachedFile) -> JetResult<LogPosition> {
+        let dbid = file.database.dbid;
+        let path = logged_path(&file.database.path.to_string_lossy());
         let record = LogRecord::CreateDatabase(CreateDatabase {
             session: SessionIds::of_database(dbid),
             database: dbid,
             grbit: 0,
             pages_most: 0,
-            signature: header.signature,
+            signature: file.header().signature,
             flags: CreateFlags::VERSION | CreateFlags::UNICODE,
             version: Some(CONTENTS_FOLLOW),
             path: LoggedPath::new(&path, true),
@@ -125,25 +133,48 @@ impl Core {
         Ok(appended.first)
     }
 
-    /// A file of two headers.
+    /// A file of two headers, with room for the first pages. If it cannot be made, nothing is left of it.
     fn make_file(&self, dbid: u8, path: PathBuf, header: DatabaseHeader) -> JetResult<Arc<AttachedFile>> {
         let fs = &*self.shared.fs;
-        let in_file = |error: JetError| error.in_file(&path);
-        let io = |operation| move |error| JetError::io(operation, error);
-        let file = fs
-            .open(&path, OpenMode::CreateNew)
-            .map_err(io("create"))
-            .map_err(in_file)?;
-        lock_file(&*file, LockKind::Exclusive, &path)?;
-        let set = file.set_len(2 * self.page_size.bytes_u64());
-        set.map_err(io("set the length")).map_err(in_file)?;
-        let directory = path.parent().unwrap_or(Path::new("/"));
-        let synced = fs.sync_dir(directory);
-        synced.map_err(io("sync the directory")).map_err(in_file)?;
-        let database = self.database(dbid, path, file, &header)?;
-        let file = self.attached_file(&database, header)?;
-        file.change_header(|_| ())?;
-        Ok(file)
+        let file = fs.open(&path, OpenMode::CreateNew);
+        let file = file.map_err(|error| JetError::io("create", error).in_file(&path))?;
+        let made = self.fill_file(dbid, &path, Arc::clone(&file), header);
+        made.inspect_err(|_| remove_locked(fs, &path, &*file))
+    }
+
+    fn fill_file(
+        &self,
+        dbid: u8,
+        path: &Path,
+        file: Arc<dyn File>,
+        header: DatabaseHeader,
+    ) -> JetResult<Arc<AttachedFile>> {
+        let fs = &*self.shared.fs;
+        let io = |operation| move |error| JetError::io(operation, error).in_file(path);
+        lock_file(&*file, LockKind::Exclusive, path)?;
+        file.set_len(2 * self.page_size.bytes_u64())
+            .map_err(io("set the length"))?;
+        fs.sync_dir(path.parent().unwrap_or(Path::new("/")))
+            .map_err(io("sync the directory"))?;
+        let database = self.database(dbid, path.to_path_buf(), Arc::clone(&file), &header)?;
+        let attached = self.attached_file(&database, header)?;
+        // The header first: from now on the file says that it is nothing yet.
+        let room = attached.change_header(|_| ()).and_then(|()| {
+            let len = self.page_size.offset_of(catalog::INITIAL_PAGES + 1);
+            file.grow(len).map_err(io("extend"))
+        });
+        if let Err(error) = room {
+            let _ = attached.remove_journal(fs);
+            return Err(error);
+        }
+        Ok(attached)
+    }
+
+    /// The file and its journal go, as far as they can.
+    fn remove_file(&self, file: &AttachedFile) {
+        let fs = &*self.shared.fs;
+        let _ = file.remove_journal(fs);
+        remove_locked(fs, &file.database.path, &*file.database.file);
     }
 }
 
@@ -188,7 +219,7 @@ impl Creation<'_> {
 }
 
 impl Drop for Creation<'_> {
-    /// What was begun cannot be taken back; recovery ends it.
+    /// What the log has begun cannot be taken back; recovery ends it.
     fn drop(&mut self) {
         if !self.is_finished {
             let what = "the creation of a database was given up";
@@ -196,6 +227,12 @@ impl Drop for Creation<'_> {
             self.core.fail(error.in_file(&self.file.database.path));
         }
     }
+}
+
+/// Removes a file that this engine has made and nobody else uses, if that can be done.
+fn remove_locked(fs: &dyn FileSystem, path: &Path, file: &dyn File) {
+    let _ = file.unlock();
+    let _ = fs.remove(path);
 }
 
 /// Removes a file whose creation was not finished.

@@ -93,7 +93,9 @@ impl Instance {
     ///
     /// # Errors
     /// The file exists (`JET_errDatabaseDuplicate`); its directory does not (`JET_errInvalidPath`); six databases are
-    /// attached (`JET_errTooManyAttachedDatabases`). Where the file or the log cannot be written, the instance has stopped.
+    /// attached (`JET_errTooManyAttachedDatabases`); the file cannot be made, or there is no room for its first pages
+    /// (`JET_errDiskFull`). Nothing is left of it then. Where the log cannot be written, or the file once the log knows of
+    /// it, the instance has stopped.
     pub fn create_database(&self, path: impl AsRef<Path>) -> JetResult<Database> {
         self.core.create_database(path.as_ref()).map(Database::new)
     }

@@ -110,3 +110,106 @@ fn an_instance_that_failed_says_why_to_everybody_and_ends_dirty() {
     assert_eq!(failures(), 1);
     assert_eq!(disk.header(A).state, DbState::DirtyShutdown);
 }
+
+const NEW: &str = "/d/new.edb";
+
+/// Whatever is called like the new database: its file, and its journal.
+fn left_of_new(disk: &Disk) -> Vec<String> {
+    let names = disk.memory.list(Path::new("/d")).unwrap().into_iter();
+    let names = names.map(|entry| entry.name.into_string().unwrap());
+    names.filter(|name| name.contains("new")).collect()
+}
+
+/// A creation in which one operation fails. Answers whether it was met, and whether the instance went on.
+fn create_with_a_failure(new: &Disk, k: u64, which: Which, kind: ErrorKind, for_ever: bool) -> (bool, bool) {
+    let disk = new.copy();
+    let instance = disk.init().unwrap();
+    let live = Live::attach(&disk, &instance, A).unwrap();
+    if for_ever {
+        disk.fs.fail_from(k, which, kind);
+    } else {
+        disk.fs.fail(k, which, kind);
+    }
+    let created = instance.create_database(NEW);
+    let reached = disk.fs.reached();
+    disk.fs.disarm();
+    assert_eq!(reached, created.is_err(), "{k}: {created:?}");
+    let set = || {
+        let mut work = Work::begin(&instance);
+        live.set(&mut work, 2, Some(7))?;
+        work.commit()
+    };
+    let goes_on = set().is_ok();
+    let mut end = Term::Complete;
+    if goes_on && reached {
+        assert!(left_of_new(&disk).is_empty(), "{k}: {:?}", left_of_new(&disk));
+        if k.is_multiple_of(2) {
+            // The same again, as if nothing had been.
+            instance.create_database(NEW).unwrap();
+        } else {
+            end = Term::Dirty;
+        }
+    }
+    let _ = instance.term(end);
+    drop(instance);
+    disk.fs.restart();
+    let instance = disk.init().unwrap_or_else(|error| panic!("{k}: {error}"));
+    if goes_on && reached && k % 2 == 1 {
+        // Nor does the log know of it.
+        assert!(left_of_new(&disk).is_empty(), "{k}: {:?}", left_of_new(&disk));
+    }
+    let attached = instance.attach_database(NEW);
+    if attached.is_err() {
+        assert!(reached, "{k}: {attached:?}");
+        instance
+            .create_database(NEW)
+            .unwrap_or_else(|error| panic!("{k}: {error}"));
+    }
+    instance.attach_database(A).unwrap();
+    instance.term(Term::Complete).unwrap();
+    assert_eq!(disk.rows(A)[&2], if goes_on { 7 } else { 0 });
+    let database = Database::open(disk.open(NEW), Path::new(NEW)).unwrap();
+    let report = deep::check(&database, deep::Limits::default(), &|| ()).unwrap();
+    assert_eq!(report.damage, 0, "{k}: {report:?}");
+    (reached, goes_on)
+}
+
+#[test]
+fn a_creation_that_fails_before_the_log_knows_of_it_leaves_nothing_and_the_instance_goes_on() {
+    let new = Disk::new(&[A]);
+    let full = Which::Only(Operation::SetLen);
+    for (which, kind, for_ever, least) in [
+        (Which::Any, ErrorKind::Other, false, 15),
+        (Which::Changing, ErrorKind::StorageFull, false, 10),
+        (full, ErrorKind::StorageFull, true, 2),
+        (Which::Only(Operation::Write), ErrorKind::StorageFull, true, 2),
+    ] {
+        let mut went_on = 0;
+        count_up(|k| {
+            let (reached, goes_on) = create_with_a_failure(&new, k, which, kind, for_ever);
+            went_on += u32::from(reached && goes_on);
+            reached
+        });
+        assert!(went_on >= least, "{which:?} {kind:?}: {went_on}");
+    }
+}
+
+#[test]
+fn a_name_that_exists_is_refused_and_the_file_stays() {
+    let disk = Disk::new(&[A]);
+    let instance = disk.init().unwrap();
+    let before = disk.memory.read_file(Path::new(A)).unwrap();
+    for _ in 0..2 {
+        assert_eq!(
+            instance.create_database(A).unwrap_err().code(),
+            JetErr::DatabaseDuplicate
+        );
+    }
+    assert!(disk.memory.read_file(Path::new(A)).unwrap() == before);
+    instance.attach_database(A).unwrap();
+    assert_eq!(
+        instance.create_database(A).unwrap_err().code(),
+        JetErr::DatabaseDuplicate
+    );
+    instance.term(Term::Complete).unwrap();
+}

@@ -41,7 +41,10 @@ impl BatchJournal {
     pub(crate) fn create(fs: &dyn FileSystem, database: &Path, page_size: PageSize) -> JetResult<Self> {
         let path = path_of(database);
         let file = create(fs, &path).map_err(|error| error.in_file(&path))?;
-        sync_names(fs, &path)?;
+        if let Err(error) = sync_names(fs, &path) {
+            let _ = fs.remove(&path);
+            return Err(error);
+        }
         Ok(BatchJournal {
             file,
             path,
