@@ -29,6 +29,7 @@ pub struct TableDefinition {
     pub(crate) name: String,
     pub(crate) pages: u32,
     pub(crate) density: u32,
+    pub(crate) separate_at: Option<u32>,
     pub(crate) columns: Vec<ColumnDefinition>,
     pub(crate) indexes: Vec<IndexDefinition>,
 }
@@ -79,6 +80,7 @@ impl TableDefinition {
             name: name.into(),
             pages: PAGES,
             density: DENSITY,
+            separate_at: None,
             columns: Vec::new(),
             indexes: Vec::new(),
         }
@@ -110,6 +112,14 @@ impl TableDefinition {
     #[must_use]
     pub fn density(mut self, percent: u32) -> Self {
         self.density = percent;
+        self
+    }
+
+    /// `cbSeparateLV`: longer long values stand in the long value tree, shorter ones in the record while it has room; 1023
+    /// bytes if nothing or 0 is said, and never less than 4.
+    #[must_use]
+    pub fn separate_long_values(mut self, above: u32) -> Self {
+        self.separate_at = Some(above).filter(|above| *above > 0);
         self
     }
 
@@ -218,7 +228,9 @@ impl ColumnDefinition {
         self
     }
 
-    /// `JET_bitColumnCompressed`: values may be compressed. Stored; jetfs itself writes them plain.
+    /// `JET_bitColumnCompressed`: values are stored compressed where that makes them shorter, in the record and in the
+    /// long value tree, chunk by chunk. Text below 0x80 takes 7 bits a character; values of 1024 bytes and more also lose
+    /// what they repeat. LongBinary and LongText only; without it, every value is stored plain.
     #[must_use]
     pub fn compressed(mut self) -> Self {
         self.flags |= ColumnFlags::COMPRESSED;

@@ -45,6 +45,7 @@ pub(crate) mod catalog_column {
     pub(crate) const LC_MAP_FLAGS: ColumnId = ColumnId(10);
     pub(crate) const KEY_MOST: ColumnId = ColumnId(11);
     pub(crate) const LV_CHUNK_MAX: ColumnId = ColumnId(12);
+    pub(crate) const SEPARATE_LV: ColumnId = ColumnId(258);
     pub(crate) const NAME: ColumnId = ColumnId(128);
     pub(crate) const TEMPLATE_TABLE: ColumnId = ColumnId(130);
     pub(crate) const DEFAULT_VALUE: ColumnId = ColumnId(131);
@@ -159,6 +160,8 @@ pub struct TableEntry {
     pub density: u32,
     /// Bytes of a full chunk of its long values, if not the default.
     pub long_value_chunk: Option<u32>,
+    /// Bytes of the longest long value that stays in its record, if not the default.
+    pub separate_at: Option<u32>,
     /// Name of its template table.
     pub template: Option<String>,
 }
@@ -345,6 +348,14 @@ impl<'a> CatalogRecord<'a> {
         }))
     }
 
+    fn tagged_number(&self, id: ColumnId) -> Result<Option<u32>, FormatError> {
+        let Some(column) = self.0.tagged(id, false)? else {
+            return Ok(None);
+        };
+        let bytes = column.instance(0)?.data;
+        Ok(bytes.first_chunk().map(|bytes| u32::from_le_bytes(*bytes)))
+    }
+
     fn optional_u16(&self, id: ColumnId) -> Result<Option<u16>, FormatError> {
         Ok(self.optional_number(id)?.map(low_half))
     }
@@ -370,6 +381,8 @@ impl<'a> CatalogRecord<'a> {
             pages: self.number(catalog_column::PAGES_OR_LOCALE)?,
             density: self.number(catalog_column::SPACE_USAGE)?,
             long_value_chunk: self.optional_number(catalog_column::LV_CHUNK_MAX)?,
+            // Nobody needs it to read the table.
+            separate_at: self.tagged_number(catalog_column::SEPARATE_LV).unwrap_or(None),
             template: self.text(catalog_column::TEMPLATE_TABLE)?,
         })
     }

@@ -159,6 +159,9 @@ impl TableEntry {
         if let Some(chunk) = self.long_value_chunk {
             values.push((catalog_column::LV_CHUNK_MAX, chunk.to_le_bytes().to_vec()));
         }
+        if let Some(most) = self.separate_at {
+            values.push((catalog_column::SEPARATE_LV, most.to_le_bytes().to_vec()));
+        }
         if let Some(template) = &self.template {
             values.push((catalog_column::TEMPLATE_TABLE, ascii(template)?.to_vec()));
         }
@@ -321,6 +324,7 @@ mod tests {
             pages: 4,
             density: 80,
             long_value_chunk: None,
+            separate_at: None,
             template: None,
         };
         let table = entry("basic", CatalogObject::Table(table));
@@ -358,6 +362,7 @@ mod tests {
             pages: 1,
             density: 92,
             long_value_chunk: Some(4014),
+            separate_at: Some(200),
             template: Some("other".into()),
         };
         let tree = crate::format::LongValueEntry {

@@ -242,6 +242,7 @@ fn table((objid, root): (u32, u32), name: &str, facts: (u32, TableFlags, u32)) -
             pages,
             density,
             long_value_chunk: None,
+            separate_at: None,
             template: None,
         }),
     }

@@ -80,7 +80,7 @@ impl LiveTable {
             size,
             &table_columns(&schema, template),
             primary.map(|index| index.entry.key_most),
-            None,
+            schema.table.separate_at,
         );
         let tree = unique(schema.table.pgno_fdp, schema.objid, PageFlags::empty());
         let primary = primary.map(|index| LiveIndex::new(index, tree, &layout));

@@ -154,6 +154,7 @@ fn plan(definition: &TableDefinition) -> JetResult<TableSchema> {
             pages: definition.pages,
             density: definition.density,
             long_value_chunk: None,
+            separate_at: definition.separate_at,
             template: None,
         },
         columns: Vec::new(),

@@ -1,12 +1,13 @@
 //! Columns: defaults, NULLs, several values, and those that the engine itself changes.
 
 use super::rows::{fill, made, put, rows, text};
-use super::{PATH, assert_sound, memory, start};
+use super::{PATH, assert_sound, memory, on_disk, start};
 use crate::engine::{
     ColumnDefinition, IndexDefinition, Seek, Session, SetOptions, Table, TableDefinition, Term,
 };
 use crate::error::JetErr;
 use crate::format::{ColumnId, ColumnType, Value};
+use crate::store;
 
 fn column(table: &Table<'_>, name: &str) -> ColumnId {
     table.column(name).unwrap()
@@ -320,4 +321,47 @@ fn a_version_column_counts_the_updates_of_its_record() {
     let mut table = table;
     assert!(table.move_last().unwrap());
     assert_eq!(table.value(version).unwrap(), Value::Long(0));
+}
+
+#[test]
+fn a_table_says_from_which_length_on_long_values_leave_the_record() {
+    for (above, expected) in [
+        (None, 1),
+        (Some(0), 1),
+        (Some(1), 3),
+        (Some(100), 2),
+        (Some(3_000), 0),
+    ] {
+        let fs = memory();
+        let instance = start(&fs, 4096);
+        let session = instance.session().unwrap();
+        let database = instance.create_database(PATH).unwrap();
+        let definition = (1..4).fold(TableDefinition::new("t"), |definition, number| {
+            let name = format!("c{number}");
+            definition.column(ColumnDefinition::new(&name, ColumnType::LongBinary))
+        });
+        let definition = above
+            .into_iter()
+            .fold(definition, TableDefinition::separate_long_values);
+        let table = database.create_table(&session, &definition).unwrap();
+        let mut update = table.insert().unwrap();
+        for (name, len) in [("c1", 100), ("c2", 101), ("c3", 1_024)] {
+            let value = Value::Binary(vec![7; len]);
+            update.set(table.column(name).unwrap(), &value).unwrap();
+        }
+        update.save().unwrap();
+        drop((table, database));
+        instance.term(Term::Complete).unwrap();
+        assert_sound(&fs);
+        let database = on_disk(&fs);
+        let schema = store::Schema::load(&database).unwrap();
+        let table = schema.table("t").unwrap();
+        assert_eq!(table.table.separate_at, above.filter(|above| *above > 0));
+        let tree = table
+            .long_value
+            .map(|tree| store::Tree::new(&database, tree.pgno_fdp, tree.objid));
+        // A root and one chunk each.
+        let nodes = tree.map_or(0, |tree| tree.scan().unwrap().count());
+        assert_eq!(nodes, 2 * expected, "{above:?}");
+    }
 }

@@ -23,6 +23,7 @@ pub(super) fn catalog_of(layout: &TableLayout, trees: &TableTrees) -> Vec<Catalo
         pages: trees.pages,
         density: DENSITY,
         long_value_chunk: None,
+        separate_at: None,
         template: None,
     };
     let mut entries = vec![entry(&layout.name, CatalogObject::Table(table))];
