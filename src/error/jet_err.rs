@@ -415,6 +415,8 @@ jet_errs! {
     MultiValuedDuplicate = -1525;
     /// The column has a value already that begins like this one.
     MultiValuedDuplicateAfterTruncation = -1528;
+    /// Only long values can be compressed.
+    ColumnCannotBeCompressed = -1538;
     /// The column is encrypted, and there is no key for it.
     ColumnNoEncryptionKey = -1540;
     /// There is no such record.

@@ -3,8 +3,11 @@
 //!
 //! The output never grows beyond what the caller allows or the value announces.
 
+mod encode;
+
 use super::bytes::Fields;
 use super::error::{FormatError, Structure};
+pub use encode::{compress, compress_chunk};
 
 /// The scheme, from the upper five bits of a compressed value's first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +41,19 @@ impl CompressionScheme {
             7 => CompressionScheme::Lz4,
             _ => return None,
         })
+    }
+
+    /// The first byte of a value, but for its lower three bits.
+    fn first_byte(self) -> u8 {
+        (match self {
+            CompressionScheme::Ascii7 => 1,
+            CompressionScheme::Unicode7 => 2,
+            CompressionScheme::Xpress => 3,
+            CompressionScheme::Scrubbed => 4,
+            CompressionScheme::Xpress9 => 5,
+            CompressionScheme::Xpress10 => 6,
+            CompressionScheme::Lz4 => 7,
+        }) << 3
     }
 }
 

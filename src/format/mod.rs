@@ -58,7 +58,7 @@ pub use catalog::{
 pub use catalog_writer::{LC_MAP_FLAGS, LOCALE_NAME, catalog_key_prefix, catalog_name_key, catalog_root_key};
 pub use checkpoint::{Checkpoint, ChosenCheckpoint};
 pub use column_type::ColumnType;
-pub use compression::{CompressionScheme, decompress};
+pub use compression::{CompressionScheme, compress, compress_chunk, decompress};
 pub use database_header::{DatabaseHeader, EventCount, MAGIC, VerifiedHeader};
 pub use database_state::DbState;
 pub use date_time::DateTime;

@@ -20,7 +20,7 @@ fn definition(name: &str) -> TableDefinition {
         .column(ColumnDefinition::new("id", ColumnType::Long).not_null())
         .column(ColumnDefinition::new("name", ColumnType::Text).max_len(200))
         .column(ColumnDefinition::new("code", ColumnType::Long))
-        .column(ColumnDefinition::new("note", ColumnType::LongBinary))
+        .column(ColumnDefinition::new("note", ColumnType::LongBinary).compressed())
         .column(
             ColumnDefinition::new("counter", ColumnType::Long)
                 .escrow_update()

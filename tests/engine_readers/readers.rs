@@ -118,7 +118,7 @@ fn describe(model: &Model) -> String {
             json!({
                 "name": column.name, "type": column.kind.number(), "code_page": column.code_page,
                 "storage": if column.place == Place::Fixed { "Fixed" } else { "Other" },
-                "default": column.default.as_deref().map(hex),
+                "default": column.default.as_deref().map(hex), "compressed": column.compressed,
             })
         });
         let rows = table.rows.values().map(|row| {

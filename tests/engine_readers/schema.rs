@@ -16,6 +16,7 @@ pub(crate) struct Column {
     pub(crate) code_page: u16,
     pub(crate) max_len: Option<u32>,
     pub(crate) default: Option<Vec<u8>>,
+    pub(crate) compressed: bool,
     pub(crate) role: Role,
 }
 
@@ -59,6 +60,7 @@ impl Column {
             code_page: if kind.is_text() { 1252 } else { 0 },
             max_len: None,
             default: None,
+            compressed: false,
             role: Role::Plain,
         }
     }
@@ -78,6 +80,9 @@ impl Column {
         }
         if let Some(default) = &self.default {
             column = column.default_value(default.clone());
+        }
+        if self.compressed {
+            column = column.compressed();
         }
         column = match self.place {
             Place::Fixed => column.fixed(),
@@ -143,6 +148,7 @@ pub(crate) fn random_column(rng: &mut StdRng, name: &str) -> Column {
     if kind.is_text() && rng.random_bool(0.5) {
         column.code_page = 1200;
     }
+    column.compressed = kind.is_long() && rng.random_bool(0.5);
     match rng.random_range(0..8) {
         0 => column.place = Place::Tagged,
         1 | 2 if kind != ColumnType::Bit => column.place = Place::MultiValued,

@@ -62,6 +62,13 @@ pub(crate) fn of_len(rng: &mut StdRng, column: &Column, len: usize) -> Vec<u8> {
         kind if kind.is_text() => (0..len).map(|_| rng.random_range(b'a'..=b'z')).collect(),
         // A date that every reader can show.
         ColumnType::DateTime => rng.random_range(1.0..50_000.0_f64).to_le_bytes().to_vec(),
+        _ if plain && column.compressed => {
+            // What it repeats makes it shorter; other chunks of the same value stay plain.
+            let piece: Vec<u8> = (0..rng.random_range(1..3000))
+                .map(|_| rng.random_range(0x80..=0xff))
+                .collect();
+            piece.into_iter().cycle().take(len).collect()
+        }
         _ if plain => (0..len).map(|_| rng.random_range(0x80..=0xff)).collect(),
         _ => (0..len).map(|_| rng.random()).collect(),
     }

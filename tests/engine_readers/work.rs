@@ -290,6 +290,7 @@ impl Work<'_> {
             (column.kind, column.place, column.default) = (kind, Place::Tagged, None);
             (column.name, column.max_len) = (format!("Long_{kind}"), None);
             column.code_page = if kind.is_text() { 1200 } else { 0 };
+            column.compressed = self.rng.random();
             columns.push(column);
         }
         let definition = definition(&mut self.rng, &name, &columns, &[]);

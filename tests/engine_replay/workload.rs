@@ -316,7 +316,11 @@ impl Workload {
         let name = self.name("column");
         let definition = ColumnDefinition::new(&name, kind);
         let tagged = !kind.is_long() && self.random.one_in(4);
-        let definition = if tagged { definition.tagged() } else { definition };
+        let definition = match tagged {
+            true => definition.tagged(),
+            false if kind.is_long() && self.random.one_in(2) => definition.compressed(),
+            false => definition,
+        };
         (definition, (name, kind))
     }
 

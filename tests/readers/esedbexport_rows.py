@@ -1,6 +1,7 @@
 """Exports with esedbexport and compares row counts and every cell that it writes so that the value can be told: whole
 numbers, bits, bytes, GUIDs, text. It writes nothing for several values, nothing or only the first chunk of long values in
-their tree, what bytes stand there for NULL in a fixed column, and knows no default values."""
+their tree, what bytes stand there for NULL in a fixed column, and knows no default values. Text that is compressed it takes
+for UTF-16, whatever its code page."""
 import os
 import subprocess
 import sys
@@ -23,6 +24,8 @@ def written(column, value):
         return str(int.from_bytes(value, "little", signed=kind in SIGNED))
     if kind in (BINARY, LONG_BINARY, GUID):
         return value.hex()
+    if column["compressed"] and kind == LONG_TEXT and column["code_page"] != 1200:
+        return None
     if kind in (TEXT, LONG_TEXT):
         text = value.decode("utf-16-le" if column["code_page"] == 1200 else "cp1252")
         return None if any(mark in text for mark in "\\\t\r\n\0;") else text

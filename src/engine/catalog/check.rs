@@ -136,6 +136,10 @@ fn check_flags(column: &ColumnDefinition) -> JetResult<()> {
         let what = "only a tagged column has several values";
         return Err(refuse(JetErr::MultiValuedColumnMustBeTagged, column, what));
     }
+    if flags.contains(ColumnFlags::COMPRESSED) && !kind.is_long() {
+        let what = "only long values can be compressed";
+        return Err(refuse(JetErr::ColumnCannotBeCompressed, column, what));
+    }
     let special = flags & (ColumnFlags::AUTO_INCREMENT | ColumnFlags::VERSION | ColumnFlags::ESCROW_UPDATE);
     if special.is_empty() {
         return Ok(());

@@ -8,7 +8,7 @@
 //!
 //! * here: reading; `store`: values made and given up; `pieces`: values changed where they stand; `ids`: their numbers.
 //!
-//! Chunks are written plain. A value to which several records refer is never changed: who wants to, gets a copy. A value
+//! Chunks of a column that asks for it are compressed where that makes them shorter. A value to which several records refer is never changed: who wants to, gets a copy. A value
 //! that nobody refers to any more goes with all its nodes: in the transaction of whoever gave it up last, or, where
 //! several did at a time, when everybody sees that ([`remove_unreferenced`]).
 
@@ -25,8 +25,9 @@ use super::state::{DatabaseState, Look};
 use super::transactions::TransactionState;
 use super::tree::{self, From};
 use crate::error::{JetErr, JetError, JetResult};
-use crate::format::{Lid, LongValueRoot, PageSize};
+use crate::format::{ColumnFlags, Lid, LongValueRoot, PageSize, compress_chunk};
 use crate::store::{chunk_len, plain_chunk};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The long values of a table.
@@ -35,6 +36,8 @@ pub(crate) struct LongValues {
     tree: TreeId,
     /// Bytes of every chunk but the last.
     chunk: u32,
+    /// Whether chunks are compressed that are written.
+    compress: bool,
 }
 
 impl LongValues {
@@ -42,7 +45,19 @@ impl LongValues {
     pub(crate) fn new(size: PageSize, tree: TreeId, chunk: Option<u32>) -> Self {
         let usual = u32::try_from(chunk_len(size)).unwrap_or(u32::MAX);
         let chunk = chunk.filter(|chunk| (1..=usual).contains(chunk)).unwrap_or(usual);
-        LongValues { tree, chunk }
+        LongValues {
+            tree,
+            chunk,
+            compress: false,
+        }
+    }
+
+    /// For changes of values of a column with these flags.
+    pub(crate) fn of_column(self, flags: ColumnFlags) -> Self {
+        LongValues {
+            compress: flags.contains(ColumnFlags::COMPRESSED),
+            ..self
+        }
     }
 
     /// How long a value is.
@@ -102,6 +117,12 @@ impl LongValues {
             &chunk.data,
             self.chunk.min(total.saturating_sub(start)),
         )?)
+    }
+
+    /// What is stored of a chunk.
+    fn stored<'p>(&self, plain: &'p [u8]) -> Cow<'p, [u8]> {
+        let compressed = self.compress.then(|| compress_chunk(plain)).flatten();
+        compressed.map_or(Cow::Borrowed(plain), Cow::Owned)
     }
 
     /// The start of the chunk in which a place is.

@@ -109,14 +109,14 @@ impl LongValues {
     ) -> JetResult<()> {
         let key = lid.chunk_key(start);
         if start >= len {
-            return tree::insert(change, self.tree, &key, bytes);
+            return tree::insert(change, self.tree, &key, &self.stored(bytes));
         }
         let (first, held) = (
             usize::try_from(offset).unwrap_or(usize::MAX),
             self.chunk.min(len - start),
         );
         if offset == 0 && length(bytes.len())? >= held {
-            return tree::replace(change, self.tree, name(&key), bytes);
+            return tree::replace(change, self.tree, name(&key), &self.stored(bytes));
         }
         let mut chunk = self.chunk_in(change, lid, (start, len))?;
         let end = first.saturating_add(bytes.len());
@@ -124,7 +124,7 @@ impl LongValues {
         if let Some(place) = chunk.get_mut(first..end) {
             place.copy_from_slice(bytes);
         }
-        tree::replace(change, self.tree, name(&key), &chunk)
+        tree::replace(change, self.tree, name(&key), &self.stored(&chunk))
     }
 
     /// Cuts a value of `len` bytes.
@@ -134,7 +134,8 @@ impl LongValues {
         if to > last {
             let mut chunk = self.chunk_in(change, lid, (last, len))?;
             chunk.truncate(usize::try_from(to - last).unwrap_or(usize::MAX));
-            tree::replace(change, self.tree, name(&lid.chunk_key(last)), &chunk)?;
+            let stored = self.stored(&chunk);
+            tree::replace(change, self.tree, name(&lid.chunk_key(last)), &stored)?;
             start += self.chunk;
         }
         while start < len {

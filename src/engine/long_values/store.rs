@@ -22,7 +22,7 @@ impl LongValues {
         self.put_root(change, lid, length(value.len())?)?;
         let mut offset = 0;
         for chunk in value.chunks(usize::try_from(self.chunk).unwrap_or(usize::MAX)) {
-            tree::insert(change, self.tree, &lid.chunk_key(offset), chunk)?;
+            tree::insert(change, self.tree, &lid.chunk_key(offset), &self.stored(chunk))?;
             offset += length(chunk.len())?;
         }
         Ok(lid)
@@ -40,7 +40,7 @@ impl LongValues {
             let chunk = database.look_in(change.state, |state| {
                 self.chunk(state, lid, (start, size), &reader)
             })?;
-            tree::insert(change, self.tree, &copy.chunk_key(start), &chunk)?;
+            tree::insert(change, self.tree, &copy.chunk_key(start), &self.stored(&chunk))?;
         }
         Ok(copy)
     }

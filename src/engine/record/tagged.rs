@@ -1,13 +1,15 @@
 //! The values of a tagged column in a record being written (`TAGFIELDS::ErrSetColumn`).
 
+use super::layout::LID_LEN;
 use super::set::{SetColumn, Unique};
 use super::update::{ColumnValue, RecordUpdate};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{
-    ColumnClass, ColumnType, DEFAULT_KEY_MOST, KeyRules, KeySegment, KeyWriter, Lid, TagInfo, TaggedPart,
-    ValuePart,
+    ColumnClass, ColumnFlags, ColumnType, DEFAULT_KEY_MOST, KeyRules, KeySegment, KeyWriter, Lid, TagInfo,
+    TaggedPart, ValuePart, compress,
 };
 use crate::store::RecordColumn;
+use std::borrow::Cow;
 
 /// Where a value of a tagged column stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +62,7 @@ impl RecordUpdate {
     fn put_value(
         &mut self,
         column: &RecordColumn,
-        value: ValuePart<'static>,
+        mut value: ValuePart<'static>,
         sequence: usize,
     ) -> TaggedPlace {
         let at = match self.parts.find_tagged(column.id, column.derived) {
@@ -78,8 +80,12 @@ impl RecordUpdate {
         // NULL in a small page does not say it.
         part.info.set(TagInfo::LONG_VALUE, is_long(column));
         if index == 0 {
-            // Only the first value can be compressed, and no new one is.
             part.info -= TagInfo::COMPRESSED | TagInfo::ENCRYPTED;
+            // Only the first value can be compressed.
+            if let Some(compressed) = compressed(column, &value) {
+                value = ValuePart::Intrinsic(Cow::Owned(compressed));
+                part.info |= TagInfo::COMPRESSED;
+            }
         }
         match part.values.get_mut(index) {
             Some(present) => *present = value,
@@ -214,6 +220,17 @@ fn comparable(column: &RecordColumn, value: &[u8], unique: Unique) -> JetResult<
         bytes: key.finish(),
         is_cut,
     })
+}
+
+/// A value that stands in the record, compressed. It is not made shorter than a LID, so that compression does not decide
+/// how many columns a record has room for (`ErrRECAOIntrinsicLV`).
+fn compressed(column: &RecordColumn, value: &ValuePart<'_>) -> Option<Vec<u8>> {
+    match value {
+        ValuePart::Intrinsic(plain) if is_long(column) && column.flags.contains(ColumnFlags::COMPRESSED) => {
+            compress(plain).filter(|value| value.len() >= LID_LEN)
+        }
+        _ => None,
+    }
 }
 
 fn empty_part(column: &RecordColumn) -> TaggedPart<'static> {

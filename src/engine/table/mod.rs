@@ -1,7 +1,8 @@
 //! A table, as a session goes through it: a cursor that moves, seeks and reads (`JetMove`, `JetSeek`,
 //! `JetRetrieveColumn`).
 //!
-//! * here: where the cursor is; `moves`, `range`, `bookmarks`: how it gets elsewhere; `record`: what is read there;
+//! * here: where the cursor is; `moves`, `range`, `bookmarks`: how it gets elsewhere; `record`: what is read there,
+//!   `contents`: what its columns hold;
 //! * `rest`: what it remembers of that;
 //! * `update`: records inserted, replaced, deleted; `pieces`: parts of their long values; `entries`: what that means for
 //!   the other indexes.
@@ -10,6 +11,7 @@
 //! deleted, it stands between the neighbours.
 
 mod bookmarks;
+mod contents;
 mod entries;
 mod moves;
 mod pieces;

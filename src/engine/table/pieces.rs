@@ -19,6 +19,8 @@ pub(super) struct Pieces(Vec<Changed>);
 #[derive(Debug)]
 struct Changed {
     lid: Lid,
+    /// How long it is.
+    stored: u32,
     /// How long it will be.
     len: u32,
     pieces: Vec<Piece>,
@@ -40,9 +42,13 @@ impl Pieces {
         let at = match self.0.iter().position(|changed| changed.lid == lid) {
             Some(at) => at,
             None => {
-                let len = table.long_value_size(lid)?;
-                let pieces = Vec::new();
-                self.0.push(Changed { lid, len, pieces });
+                let stored = table.long_value_size(lid)?;
+                self.0.push(Changed {
+                    lid,
+                    stored,
+                    len: stored,
+                    pieces: Vec::new(),
+                });
                 self.0.len() - 1
             }
         };
@@ -58,6 +64,44 @@ impl Pieces {
         changed.len = len;
         changed.pieces.push(piece);
         Ok(())
+    }
+
+    /// How long a value will be; `None`: it is not changed.
+    pub(super) fn len(&self, lid: Lid) -> Option<u32> {
+        self.of(lid).map(|changed| changed.len)
+    }
+
+    fn of(&self, lid: Lid) -> Option<&Changed> {
+        self.0.iter().find(|changed| changed.lid == lid)
+    }
+
+    /// Reads a value as it will be; `read` reads what is stored.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub(super) fn read(
+        &self,
+        lid: Lid,
+        (offset, len): (u32, usize),
+        read: impl FnOnce(usize) -> JetResult<Vec<u8>>,
+    ) -> JetResult<Vec<u8>> {
+        let Some(changed) = self.of(lid) else {
+            return read(len);
+        };
+        let rest = usize::try_from(changed.len.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let len = len.min(rest);
+        let mut bytes = read(len)?;
+        bytes.resize(len, 0);
+        let mut whole = changed.stored;
+        for piece in &changed.pieces {
+            match piece {
+                Piece::Append(piece) => put(&mut bytes, offset, whole, piece),
+                Piece::Write(at, piece) => put(&mut bytes, offset, *at, piece),
+                Piece::Resize(to) => cut(&mut bytes, offset, *to),
+            }
+            whole = len_after(whole, piece)?;
+        }
+        Ok(bytes)
     }
 
     /// Makes the changes of values to which the record still refers. `are_shared`: another record refers to them, and
@@ -77,7 +121,8 @@ impl Pieces {
             let Some((column, sequence)) = place else {
                 continue;
             };
-            let values = long_values(change, table)?;
+            let flags = record.layout().column(column)?.flags;
+            let values = long_values(change, table)?.of_column(flags);
             let changed = values.change(change, *lid, pieces, are_shared)?;
             if changed != *lid {
                 record.set_long_value(column, sequence, changed)?;
@@ -85,4 +130,21 @@ impl Pieces {
         }
         Ok(())
     }
+}
+
+/// Puts a piece that begins at `at` into bytes that begin at `start`.
+fn put(bytes: &mut [u8], start: u32, at: u32, piece: &[u8]) {
+    let skipped = usize::try_from(start.saturating_sub(at)).unwrap_or(usize::MAX);
+    let first = usize::try_from(at.saturating_sub(start)).unwrap_or(usize::MAX);
+    let piece = piece.get(skipped..).unwrap_or_default();
+    let place = bytes.get_mut(first..).unwrap_or_default();
+    for (byte, new) in place.iter_mut().zip(piece) {
+        *byte = *new;
+    }
+}
+
+/// What lies behind the new end is zero when the value grows again.
+fn cut(bytes: &mut [u8], start: u32, end: u32) {
+    let kept = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
+    bytes.get_mut(kept..).unwrap_or_default().fill(0);
 }

@@ -1,13 +1,14 @@
 //! What is read of a record (`JetRetrieveColumn`).
 
 use super::Table;
+use super::contents::Contents;
 use crate::engine::bookmark::BookmarkRef;
 use crate::engine::catalog::{self, LiveTable};
 use crate::engine::long_values::LongValues;
-use crate::engine::record::{ColumnValue, RecordUpdate, long_values_of};
+use crate::engine::record::{RecordUpdate, long_values_of};
 use crate::engine::tree::From;
 use crate::error::{JetErr, JetError, JetResult};
-use crate::format::{ColumnClass, ColumnId, ColumnType, Lid, PageSize, Record, Stored, Value};
+use crate::format::{ColumnClass, ColumnId, Lid, PageSize, Record, Stored, Value};
 
 /// Bytes of a long value that are read at once: all pages of one look must be in memory together.
 const PIECE: usize = 64 << 10;
@@ -127,6 +128,22 @@ impl<'s> Table<'s> {
         self.read(|table, state, reader| self.long_values(table)?.size(state, lid, reader))
     }
 
+    /// Outside of a transaction a long value may be gone because its record has changed since it was read.
+    pub(super) fn explain(&self, error: JetError, key: &[u8], lid: Lid) -> JetError {
+        if error.code() != JetErr::LVCorrupted {
+            return error;
+        }
+        let now = self.record_bytes(key);
+        let refers = now.and_then(|record| long_values_of(self.database.page_size, &record));
+        match refers {
+            Ok(lids) if lids.contains(&lid) => error,
+            _ => {
+                let what = "the record has changed since it was read";
+                JetError::rule(JetErr::RecordDeleted, what).advise("Read it again, or in a transaction.")
+            }
+        }
+    }
+
     fn long_values(&self, table: &LiveTable) -> JetResult<LongValues> {
         let tree = table.long_values.ok_or_else(no_tree)?;
         Ok(LongValues::new(
@@ -137,102 +154,19 @@ impl<'s> Table<'s> {
     }
 }
 
-impl Row<'_, '_> {
-    /// The value of a column; the first one if there are several.
-    ///
-    /// # Errors
-    /// There is no such column (`JET_errColumnNotFound`); a value is damaged (`JET_errLVCorrupted` and others); outside
-    /// of a transaction: another session has replaced or deleted the record since (`JET_errRecordDeleted`).
-    pub fn value(&self, column: ColumnId) -> JetResult<Value> {
-        self.value_at(column, 1)
+impl Contents for Row<'_, '_> {
+    fn record(&self) -> &RecordUpdate {
+        &self.record
     }
 
-    /// The values of a multi-valued column, in their order; none for NULL.
-    ///
-    /// # Errors
-    /// As [`value`](Self::value).
-    pub fn values(&self, column: ColumnId) -> JetResult<Vec<Value>> {
-        let count = self.record.count(column)?;
-        (1..=count)
-            .map(|sequence| self.value_at(column, sequence))
-            .collect()
+    fn read_lid(&self, lid: Lid, offset: u32, len: usize) -> JetResult<Vec<u8>> {
+        let read = self.table.long_value(lid, offset, len);
+        read.map_err(|error| self.table.explain(error, &self.key, lid))
     }
 
-    /// Value `sequence` of a column, from 1 (`itagSequence`); NULL if there are not so many.
-    ///
-    /// # Errors
-    /// As [`value`](Self::value); `JET_errBadItagSequence`: 0.
-    pub fn value_at(&self, column: ColumnId, sequence: usize) -> JetResult<Value> {
-        let layout = self.record.layout().column(column)?;
-        let bytes = match self.record.column(column, sequence)? {
-            ColumnValue::Null => return Ok(Value::Null),
-            ColumnValue::LongValue(lid) => {
-                let read = self.table.long_value(lid, 0, usize::MAX);
-                read.map_err(|error| self.explain(error, lid))?
-            }
-            stored => stored.bytes().unwrap_or_default().into_owned(),
-        };
-        // A type that jetfs does not know is bytes.
-        let kind = layout.kind.unwrap_or(ColumnType::LongBinary);
-        Ok(Value::read(kind, layout.code_page, bytes)?)
-    }
-
-    /// Bytes of value `sequence` of a long column from `offset` on: as many as `len`, less only at its end. None of NULL.
-    ///
-    /// # Errors
-    /// As [`value_at`](Self::value_at).
-    pub fn read_long(
-        &self,
-        column: ColumnId,
-        sequence: usize,
-        offset: u32,
-        len: usize,
-    ) -> JetResult<Vec<u8>> {
-        let bytes = match self.record.column(column, sequence)? {
-            ColumnValue::Null => return Ok(Vec::new()),
-            ColumnValue::LongValue(lid) => {
-                let read = self.table.long_value(lid, offset, len);
-                return read.map_err(|error| self.explain(error, lid));
-            }
-            stored => stored.bytes().unwrap_or_default(),
-        };
-        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
-        let end = start.saturating_add(len).min(bytes.len());
-        Ok(bytes.get(start..end).unwrap_or_default().to_vec())
-    }
-
-    /// How many bytes value `sequence` of a column has; `None` of NULL.
-    ///
-    /// # Errors
-    /// As [`value_at`](Self::value_at).
-    pub fn len(&self, column: ColumnId, sequence: usize) -> JetResult<Option<u32>> {
-        Ok(match self.record.column(column, sequence)? {
-            ColumnValue::Null => None,
-            ColumnValue::LongValue(lid) => {
-                let size = self.table.long_value_size(lid);
-                Some(size.map_err(|error| self.explain(error, lid))?)
-            }
-            stored => {
-                let bytes = stored.bytes().unwrap_or_default();
-                Some(u32::try_from(bytes.len()).unwrap_or(u32::MAX))
-            }
-        })
-    }
-
-    /// Outside of a transaction a long value may be gone because the record has changed since it was read.
-    fn explain(&self, error: JetError, lid: Lid) -> JetError {
-        if error.code() != JetErr::LVCorrupted {
-            return error;
-        }
-        let now = self.table.record_bytes(&self.key);
-        let refers = now.and_then(|record| long_values_of(self.table.database.page_size, &record));
-        match refers {
-            Ok(lids) if lids.contains(&lid) => error,
-            _ => {
-                let what = "the record has changed since it was read";
-                JetError::rule(JetErr::RecordDeleted, what).advise("Read it again, or in a transaction.")
-            }
-        }
+    fn lid_size(&self, lid: Lid) -> JetResult<u32> {
+        let size = self.table.long_value_size(lid);
+        size.map_err(|error| self.table.explain(error, &self.key, lid))
     }
 }
 

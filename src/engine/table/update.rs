@@ -4,6 +4,7 @@
 //! One update is all or nothing: it is done in a level of its own, which is taken back when an index refuses it.
 
 use super::Table;
+use super::contents::Contents;
 use super::entries::{self, LongValueStarts, Replaced, long_values};
 use super::pieces::Pieces;
 use super::record::deleted;
@@ -53,6 +54,7 @@ use std::sync::Arc;
 /// people.goto_bookmark(&bookmark)?;
 /// let mut person = people.replace()?;
 /// person.write_long(photo, 1, 5_000, b"middle")?;
+/// assert_eq!(person.read_long(photo, 1, 4_999, 7)?, b"\xffmiddle");
 /// person.save()?;
 /// assert_eq!(people.row()?.read_long(photo, 1, 4_999, 7)?, b"\xffmiddle");
 ///
@@ -63,10 +65,10 @@ use std::sync::Arc;
 #[derive(Debug)]
 #[must_use = "nothing changes before `save`"]
 pub struct Update<'t, 's> {
-    table: &'t Table<'s>,
-    record: RecordUpdate,
+    pub(super) table: &'t Table<'s>,
+    pub(super) record: RecordUpdate,
     /// What is done to long values that are stored already.
-    pieces: Pieces,
+    pub(super) pieces: Pieces,
     begun_from: BegunFrom,
 }
 
@@ -263,6 +265,9 @@ impl Update<'_, '_> {
     /// Appends to value `sequence` of a long column (`JET_bitSetAppendLV`); of one that is stored, only the chunks at its
     /// end are written.
     ///
+    /// Pieces wait in memory until the update is saved. Of a value that is too long for that, save a few megabytes at a
+    /// time, in one transaction: nobody else sees the steps.
+    ///
     /// # Errors
     /// As [`set_at`](Self::set_at).
     pub fn append_long(&mut self, column: ColumnId, sequence: usize, bytes: &[u8]) -> JetResult<&mut Self> {
@@ -356,13 +361,21 @@ impl Update<'_, '_> {
         })
     }
 
+    /// The key of the record that it began with.
+    pub(super) fn begun_from(&self) -> Option<&[u8]> {
+        match &self.begun_from {
+            BegunFrom::Nothing => None,
+            BegunFrom::Copied(old) | BegunFrom::Replaced(old) => Some(&old.key),
+        }
+    }
+
     /// Values in the long value tree are compared here, others in the record.
     fn check_unequal(&self, column: ColumnId, sequence: usize, bytes: &[u8]) -> JetResult<()> {
         for other in (1..=self.record.count(column)?).filter(|other| *other != sequence) {
             let ColumnValue::LongValue(lid) = self.record.column(column, other)? else {
                 continue;
             };
-            if self.table.long_value(lid, 0, usize::MAX)? == bytes {
+            if self.read_lid(lid, 0, usize::MAX)? == bytes {
                 let what = format!("value {other} of the column is the same");
                 return Err(JetError::rule(JetErr::MultiValuedDuplicate, what));
             }
@@ -473,7 +486,8 @@ fn store_long_values(change: &mut Change<'_>, table: &LiveTable, record: &mut Re
     }
     let values = long_values(change, table)?;
     for (id, sequence, value) in separations {
-        let lid = values.store(change, &value)?;
+        let flags = record.layout().column(id)?.flags;
+        let lid = values.of_column(flags).store(change, &value)?;
         record.set_long_value(id, sequence, lid)?;
     }
     Ok(())

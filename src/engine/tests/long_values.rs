@@ -2,9 +2,9 @@
 
 use super::rows::{made, orders, put};
 use super::{PATH, assert_sound, memory, on_disk, start};
-use crate::engine::{Database, IndexDefinition, Instance, Seek, Session, Table, Term};
+use crate::engine::{ColumnDefinition, Database, IndexDefinition, Instance, Seek, Session, Table, Term};
 use crate::error::JetErr;
-use crate::format::{ColumnId, LongValueKey, LongValueRoot, Value};
+use crate::format::{ColumnId, ColumnType, LongValueKey, LongValueRoot, Value};
 use crate::io::MemoryFileSystem;
 use crate::store::{Schema, Tree};
 
@@ -310,8 +310,7 @@ fn a_value_is_no_longer_than_its_column_allows() {
     let instance = start(&fs, 4096);
     let session = instance.session().unwrap();
     let database = instance.create_database(PATH).unwrap();
-    let small =
-        crate::engine::ColumnDefinition::new("small", crate::format::ColumnType::LongBinary).max_len(6_000);
+    let small = ColumnDefinition::new("small", ColumnType::LongBinary).max_len(6_000);
     let table = database.create_table(&session, &orders().column(small)).unwrap();
     drop(table);
     let mut table = database.open_table(&session, "orders").unwrap();
@@ -336,4 +335,113 @@ fn a_value_is_no_longer_than_its_column_allows() {
     );
     update.save().unwrap();
     assert_eq!(table.row().unwrap().len(small, 1).unwrap(), Some(6_000));
+}
+
+#[test]
+fn an_update_shows_what_its_record_will_have() {
+    let fs = memory();
+    let instance = start(&fs, 4096);
+    let session = instance.session().unwrap();
+    let database = instance.create_database(PATH).unwrap();
+    let noted = ColumnDefinition::new("noted", ColumnType::LongBinary).default_value(*b"nothing");
+    let several = ColumnDefinition::new("several", ColumnType::Binary).multi_valued();
+    let definition = orders().column(noted).column(several);
+    let mut table = database.create_table(&session, &definition).unwrap();
+    let [id, customer, document, noted, several] =
+        ["id", "customer", "document", "noted", "several"].map(|name| table.column(name).unwrap());
+    let value = large(8)[..20_000].to_vec();
+    put(&table, 1, "a", &value);
+    seek(&mut table, 1);
+
+    let mut update = table.insert().unwrap();
+    assert_eq!(update.value(id).unwrap(), Value::Null);
+    assert_eq!(update.value(noted).unwrap(), Value::Binary(b"nothing".to_vec()));
+    assert_eq!(update.len(noted, 1).unwrap(), Some(7));
+    assert_eq!(update.len(document, 1).unwrap(), None);
+    update.append_long(document, 1, &value).unwrap();
+    update.append_long(document, 1, b"end").unwrap();
+    assert_eq!(update.len(document, 1).unwrap(), Some(20_003));
+    assert_eq!(
+        update.read_long(document, 1, 19_999, 10).unwrap(),
+        [&value[19_999..], b"end"].concat()
+    );
+    for byte in [1, 2] {
+        update.set_at(several, 0, &Value::Binary(vec![byte])).unwrap();
+    }
+    assert_eq!(
+        update.values(several).unwrap(),
+        [vec![1], vec![2]].map(Value::Binary)
+    );
+    drop(update);
+
+    for is_copy in [false, true] {
+        let mut update = if is_copy {
+            table.insert_copy()
+        } else {
+            table.replace()
+        }
+        .unwrap();
+        assert_eq!(update.value(customer).unwrap(), table.value(customer).unwrap());
+        update.set(customer, &Value::Null).unwrap();
+        assert_eq!(update.value(customer).unwrap(), Value::Null);
+        let mut model = value.clone();
+        assert!(update.value(document).unwrap() == Value::Binary(model.clone()));
+        update.write_long(document, 1, 100, &[9; 5_000]).unwrap();
+        model[100..5_100].fill(9);
+        update.append_long(document, 1, &[8; 5_000]).unwrap();
+        update.set_long_size(document, 1, 22_000).unwrap();
+        update.set_long_size(document, 1, 23_000).unwrap();
+        update.append_long(document, 1, b"end").unwrap();
+        model.resize(22_000, 8);
+        model.resize(23_000, 0);
+        model.extend(b"end");
+        assert_eq!(update.len(document, 1).unwrap(), Some(23_003));
+        assert!(update.value(document).unwrap() == Value::Binary(model.clone()));
+        for (offset, len) in [
+            (0, 101),
+            (99, 5_002),
+            (21_990, 20),
+            (22_999, 10),
+            (23_003, 1),
+            (30_000, 1),
+        ] {
+            let end = (offset + len).min(model.len());
+            let part = model.get(offset..end).unwrap_or_default();
+            let read = update
+                .read_long(document, 1, u32::try_from(offset).unwrap(), len)
+                .unwrap();
+            assert!(read == part, "{offset}");
+        }
+        // Nothing of it is seen elsewhere before it is saved.
+        assert!(read(&table) == value);
+        update.set(id, &Value::Long(if is_copy { 2 } else { 1 })).unwrap();
+        if is_copy {
+            update.save().unwrap();
+            seek(&mut table, 2);
+            assert!(read(&table) == model);
+        }
+    }
+    drop((table, database));
+    end(&instance, &fs);
+}
+
+#[test]
+fn an_update_whose_record_another_session_has_deleted_says_so() {
+    let fs = memory();
+    let (instance, one, database) = begun(&fs, 4096);
+    let two = instance.session().unwrap();
+    let mut first = database.open_table(&one, "orders").unwrap();
+    put(&first, 1, "a", &large(9)[..20_000]);
+    seek(&mut first, 1);
+    let column = document(&first);
+    let mut update = first.replace().unwrap();
+    update.append_long(column, 1, b"more").unwrap();
+    let mut second = database.open_table(&two, "orders").unwrap();
+    seek(&mut second, 1);
+    second.delete().unwrap();
+    instance.work().unwrap();
+    assert_eq!(update.value(column).unwrap_err().code(), JetErr::RecordDeleted);
+    drop(update);
+    drop((first, second, database));
+    end(&instance, &fs);
 }

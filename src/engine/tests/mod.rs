@@ -1,6 +1,7 @@
 //! The engine as a program uses it.
 
 mod columns;
+mod compressed;
 mod cursors;
 mod faults;
 mod index_build;
