@@ -5,7 +5,7 @@
 //! as the header is the one that it repeats. Nobody waits for the log while he holds it, since a new generation of the
 //! log is written into the headers before it is used.
 
-use super::backup::{DatabaseImage, KeptImages, RangeLock};
+use super::backup::{DatabaseImage, KeptImages, KeptRoom, RangeLock};
 use super::events::{Event, EventSink};
 use super::signature::new_signature;
 use super::state::AttachedDatabase;
@@ -16,7 +16,7 @@ use crate::format::{
 use crate::io::{Clock, FileSystem};
 use crate::recovery::in_place::{BatchJournal, StampedPage, write_in_place};
 use crate::store::log_stream::LogObserver;
-use crate::store::{SpillDirectory, write_database_header};
+use crate::store::write_database_header;
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -213,10 +213,10 @@ impl AttachedFile {
     ///
     /// # Errors
     /// There is no place to keep them.
-    pub(super) fn freeze(&self, directory: &SpillDirectory) -> JetResult<(DatabaseImage, Arc<KeptImages>)> {
+    pub(super) fn freeze(&self, room: &KeptRoom) -> JetResult<(DatabaseImage, Arc<KeptImages>)> {
         let _no_page_is_written = self.flushing.lock();
         let image = self.sample();
-        let images = KeptImages::new(self.database.page_size, image.page_last, directory)?;
+        let images = KeptImages::new(self.database.page_size, image.page_last, room)?;
         let images = Arc::new(images);
         self.written.lock().images = Some(Arc::clone(&images));
         Ok((image, images))

@@ -256,6 +256,12 @@ impl FileSystem for MemoryFileSystem {
         }))
     }
 
+    fn available(&self, _directory: &Path) -> io::Result<u64> {
+        let space = &self.0.space;
+        let capacity = space.capacity.load(Ordering::Relaxed);
+        Ok(capacity.saturating_sub(space.used.load(Ordering::Relaxed)))
+    }
+
     fn list(&self, directory: &Path) -> io::Result<Vec<DirEntry>> {
         let names = self.0.names.read();
         let directory = resolve(&names, directory)?;

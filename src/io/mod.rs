@@ -208,6 +208,13 @@ pub trait FileSystem: Send + Sync + Debug {
     fn list(&self, directory: &Path) -> io::Result<Vec<DirEntry>>;
     /// What a path names, links followed.
     fn stat(&self, path: &Path) -> io::Result<FileStat>;
+    /// Bytes that can still be written to files in a directory. [`u64::MAX`] where the system does not say.
+    ///
+    /// # Errors
+    /// The system's.
+    fn available(&self, _directory: &Path) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
     /// The absolute path with every link resolved.
     fn canonicalize(&self, path: &Path) -> io::Result<std::path::PathBuf>;
     /// Renames a file, replacing the target if it exists.

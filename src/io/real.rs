@@ -49,6 +49,11 @@ impl FileSystem for RealFileSystem {
         Ok(Arc::new(RealFile(options.open(path)?)))
     }
 
+    fn available(&self, directory: &Path) -> io::Result<u64> {
+        let stat = nix::sys::statvfs::statvfs(directory)?;
+        Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
+    }
+
     fn list(&self, directory: &Path) -> io::Result<Vec<DirEntry>> {
         let mut entries = fs::read_dir(directory)?
             .map(|entry| {

@@ -1,7 +1,7 @@
 //! A backup begins.
 
 use super::logs::PreparedLogs;
-use super::{DatabaseImage, KeptImages, Scope};
+use super::{DatabaseImage, KeptImages, KeptRoom, Scope};
 use crate::engine::attachments::AttachedFile;
 use crate::engine::core::Core;
 use crate::engine::events::Event;
@@ -13,6 +13,9 @@ use crate::store::read_header::read_checkpoint;
 use parking_lot::Mutex;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// Log files for which there must be room while pages are kept.
+const SPARE_LOGS: u64 = 4;
 
 /// A backup of a running instance, from begin to end. Dropped, it ends as aborted.
 #[derive(Debug)]
@@ -120,7 +123,13 @@ impl LiveBackup {
         let (mut image, images) = match frozen {
             None => (file.sample(), None),
             Some(directory) => {
-                let (image, images) = file.freeze(directory)?;
+                // Keeping pages must not take the room that the log needs.
+                let spare = self.core.geometry.file_len.saturating_mul(SPARE_LOGS);
+                let room = KeptRoom {
+                    directory: directory.clone(),
+                    spare,
+                };
+                let (image, images) = file.freeze(&room)?;
                 (image, Some(images))
             }
         };

@@ -19,12 +19,21 @@ use std::sync::Arc;
 /// Pages that are kept with one write.
 const AT_ONCE: usize = 256;
 
+/// Where pages are kept, and what must not be taken there.
+#[derive(Debug, Clone)]
+pub(crate) struct KeptRoom {
+    pub(crate) directory: SpillDirectory,
+    /// Bytes that stay free, for the log.
+    pub(crate) spare: u64,
+}
+
 /// The pages that were overwritten since.
 #[derive(Debug)]
 pub(crate) struct KeptImages {
     page_size: PageSize,
     page_last: u32,
     file: Arc<dyn File>,
+    room: KeptRoom,
     kept: RwLock<Kept>,
 }
 
@@ -41,16 +50,32 @@ struct Failure {
     what: String,
 }
 
+impl KeptRoom {
+    /// Whether there is room for so many bytes more.
+    fn check(&self, bytes: u64) -> JetResult<()> {
+        let SpillDirectory { fs, directory } = &self.directory;
+        let available = fs.available(directory);
+        let available =
+            available.map_err(|error| JetError::io("ask for free space", error).in_file(directory))?;
+        if available < self.spare.saturating_add(bytes) {
+            let what = format!("only {available} bytes are free, which the log may need");
+            return Err(JetError::rule(JetErr::DiskFull, what).in_file(directory));
+        }
+        Ok(())
+    }
+}
+
 impl KeptImages {
     /// Of a database whose last page is `page_last`; nothing is kept yet.
     ///
     /// # Errors
     /// The temporary file cannot be made.
-    pub(crate) fn new(page_size: PageSize, page_last: u32, directory: &SpillDirectory) -> JetResult<Self> {
+    pub(crate) fn new(page_size: PageSize, page_last: u32, room: &KeptRoom) -> JetResult<Self> {
         Ok(KeptImages {
             page_size,
             page_last,
-            file: directory.create()?,
+            file: room.directory.create()?,
+            room: room.clone(),
             kept: RwLock::default(),
         })
     }
@@ -103,6 +128,7 @@ impl KeptImages {
 
     fn keep_some(&self, database: &dyn File, pages: &[u32]) -> JetResult<()> {
         let len = self.page_size.bytes();
+        self.room.check((pages.len() * len) as u64)?;
         let mut images = vec![0; pages.len() * len];
         let runs = pages.chunk_by(|before, after| before + 1 == *after);
         let mut rest = images.as_mut_slice();
@@ -167,7 +193,8 @@ mod tests {
             fs: Arc::new(fs),
             directory: "/d".into(),
         };
-        let images = KeptImages::new(PageSize::Kib4, PAGES, &directory).unwrap();
+        let room = KeptRoom { directory, spare: 0 };
+        let images = KeptImages::new(PageSize::Kib4, PAGES, &room).unwrap();
         (file, images)
     }
 

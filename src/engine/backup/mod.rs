@@ -17,7 +17,7 @@ mod stamp;
 
 pub(crate) use begin::{DatabaseCopy, LiveBackup};
 pub(crate) use hold::BackupHold;
-pub(crate) use kept_images::KeptImages;
+pub(crate) use kept_images::{KeptImages, KeptRoom};
 pub(crate) use range_lock::RangeLock;
 
 use super::core::Core;

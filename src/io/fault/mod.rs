@@ -383,6 +383,10 @@ fn place_of(inner: &dyn FileSystem, path: &Path) -> io::Result<(PathBuf, PathBuf
 }
 
 impl FileSystem for FaultFileSystem {
+    fn available(&self, directory: &Path) -> io::Result<u64> {
+        self.0.inner.available(directory)
+    }
+
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
         let operation = match mode {
             OpenMode::CreateNew => Operation::CreateNew,

@@ -3,6 +3,7 @@ use crate::backup::{BackupOutcome, EndGrbit};
 use crate::engine::Term;
 use crate::error::JetErr;
 use crate::io::FileSystem;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
@@ -109,6 +110,40 @@ fn a_frozen_backup_shows_the_same_bytes_however_much_is_written_meanwhile() {
         assert!(first == second, "{:?}", entry.name);
     }
     assert_eq!(committed(&rig.restored(&["/second"]), 0, 300), 300);
+}
+
+#[test]
+fn when_the_disk_is_nearly_full_the_backup_ends_for_its_readers_and_the_engine_goes_on() {
+    let rig = Rig::new(|parameters| parameters);
+    let session = rig.session();
+    rig.commit(&session, 0, 0, 300);
+    rig.instance.flush().unwrap();
+    let backup = rig.backup();
+    backup.begin(FROZEN).unwrap();
+    let (database, _) = backup.open_file(OsStr::new("orders.edb")).unwrap();
+    let logs = backup.get_log_info().unwrap().files;
+    backup.read_at(database, &mut [0; 4096], 0).unwrap();
+    // Room for the log, but not for more than that.
+    let few_logs = 4 * 128 * 1024;
+    let used = (1 << 32) - rig.fs.available(Path::new("/")).unwrap();
+    rig.fs.set_capacity(used + few_logs + 3 * 4096);
+    rig.commit(&session, 0, 300, 40);
+    rig.instance.flush().unwrap();
+    let error = backup
+        .read_at(database, &mut [0; 8 * 4096], 8 * 4096)
+        .unwrap_err();
+    assert_eq!(error.code(), JetErr::DiskFull, "{error}");
+    assert!(error.to_string().contains("could not be kept"), "{error}");
+    let (log, _) = backup.open_file(&logs[0].name).unwrap();
+    backup.read_at(log, &mut [0; 4096], 0).unwrap();
+    backup.end_with(EndGrbit::ABORT.bits()).unwrap();
+    rig.fs.set_capacity(1 << 32);
+    rig.commit(&session, 0, 340, 40);
+    rig.instance.flush().unwrap();
+    backup.begin(FROZEN).unwrap();
+    rig.copy_frozen(&backup, "/set", |_| ());
+    backup.end().unwrap();
+    assert_eq!(committed(&rig.restored(&["/set"]), 0, 20), 380);
 }
 
 #[test]
