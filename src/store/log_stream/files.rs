@@ -138,6 +138,7 @@ impl LogFiles {
         }
         let renamed = self.options.fs.rename(&temporary, &current);
         self.result("rename", renamed)?;
+        self.prepared.has_begun();
         let directory = self.options.naming.directory();
         let synced = self.options.fs.sync_dir(directory);
         synced.map_err(|error| failed("sync the directory", error).in_file(directory))?;

@@ -26,8 +26,18 @@ pub(super) struct Prepared {
     naming: LogNaming,
     len: u64,
     has_reserve: bool,
-    /// The next log, if it is there: under its temporary name, blank and durable.
-    next: Mutex<Option<Arc<dyn File>>>,
+    next: Mutex<Next>,
+}
+
+/// What has the temporary name.
+#[derive(Debug)]
+enum Next {
+    /// Nothing, or what an earlier run left.
+    Missing,
+    /// The next log: blank and durable.
+    Made(Arc<dyn File>),
+    /// A log that is being begun: nobody may make another one until it has got its own name.
+    BeingBegun,
 }
 
 /// The next log: under its temporary name, blank and durable.
@@ -45,26 +55,28 @@ impl Prepared {
             naming: options.naming.clone(),
             len: options.file_len,
             has_reserve: options.reserve,
-            next: Mutex::new(None),
+            next: Mutex::new(Next::Missing),
         }
     }
 
-    /// Makes the next log, if it is not there, of a generation after the first. On a full disk there will be none.
+    /// Makes the next log, if it is not there, of a generation after the first. On a full disk there will be none, and
+    /// while one is being begun neither.
     pub(super) fn make_next(&self) -> JetResult<()> {
         let mut next = self.next.lock();
-        if next.is_none() {
+        if matches!(*next, Next::Missing) {
             match self.blank(&self.naming.temporary(), AFTER_FIRST, None) {
                 Err(error) if error.code() == JetErr::LogDiskFull => self.give_up_next()?,
-                made => *next = Some(made?),
+                made => *next = Next::Made(made?),
             }
         }
         Ok(())
     }
 
-    /// The next log, of this generation, with the attributes of `model`.
+    /// The next log, of this generation, with the attributes of `model`. It has the temporary name until
+    /// [`has_begun`](Self::has_begun) is called.
     pub(super) fn next(&self, generation: u32, model: Option<&dyn File>) -> JetResult<NextLog> {
         let mut next = self.next.lock();
-        if let Some(file) = next.take() {
+        if let Next::Made(file) = std::mem::replace(&mut *next, Next::BeingBegun) {
             take_attributes(&*file, model)?;
             return Ok(NextLog {
                 file,
@@ -81,6 +93,11 @@ impl Prepared {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The next log has its own name.
+    pub(super) fn has_begun(&self) {
+        *self.next.lock() = Next::Missing;
     }
 
     /// Makes the reserve logs that are not there.

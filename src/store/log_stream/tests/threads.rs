@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::io::{Operation, Which};
+use crate::store::log_stream::prepared::Prepared;
 use std::collections::BTreeSet;
 
 const THREADS: usize = 6;
@@ -88,4 +89,25 @@ fn a_failure_or_a_power_cut_wakes_everybody() {
         rig.fs.restart();
         assert!(acknowledged.is_subset(&found(&rig)), "seed {seed}");
     }
+}
+
+#[test]
+fn while_a_log_is_being_begun_no_other_one_is_made_under_its_name() {
+    let rig = Rig::new();
+    let prepared = Prepared::new(&rig.options());
+    prepared.make_next().unwrap();
+    let next = prepared.next(2, None).unwrap();
+    next.file.write_all_at(b"header", 0).unwrap();
+    // The thread in the background comes late.
+    prepared.make_next().unwrap();
+    let mut start = [0; 6];
+    next.file.read_exact_at(&mut start, 0).unwrap();
+    assert_eq!(&start, b"header");
+    let (temporary, current) = (naming().temporary(), naming().current());
+    rig.fs.rename(&temporary, &current).unwrap();
+    prepared.has_begun();
+    prepared.make_next().unwrap();
+    assert!(rig.fs.stat(&temporary).is_ok());
+    next.file.read_exact_at(&mut start, 0).unwrap();
+    assert_eq!(&start, b"header");
 }
