@@ -38,8 +38,8 @@ pub struct CopyRequest {
 /// How far a copy is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CopyProgress<'a> {
-    /// This file is next.
-    File(&'a SourceFile),
+    /// These files are next, the databases or the logs.
+    Files(&'a [SourceFile]),
     /// So many bytes more were written.
     Bytes(u64),
 }
@@ -164,8 +164,8 @@ impl<'a> Copy<'a> {
         files: &[SourceFile],
         progress: &mut OnCopyProgress<'_>,
     ) -> JetResult<()> {
+        progress(CopyProgress::Files(files))?;
         for file in files {
-            progress(CopyProgress::File(file))?;
             self.file(session, file, progress)?;
         }
         Ok(())

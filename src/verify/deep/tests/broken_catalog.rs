@@ -40,6 +40,20 @@ fn a_row_that_only_one_of_catalog_and_shadow_has_is_found() {
     );
 }
 
+#[test]
+fn a_deleted_column_that_only_the_shadow_still_has_is_no_damage() {
+    let Some(mut mutant) = Mutant::of(USUAL) else {
+        return;
+    };
+    change_both(&mut mutant, b"blob", 2, |mutant, place| {
+        mutant.change_data(place, |row| row[14..18].fill(0));
+    });
+    let in_catalog = mutant.find(4, |_, row| row[8] == 2 && row.windows(4).any(|part| part == b"blob"));
+    mutant.delete(in_catalog);
+    let report = mutant.report();
+    assert_eq!(report.findings.count(FindingKind::Shadow), 0, "{report:#?}");
+}
+
 /// Changes the row of an object in the catalog and in its shadow.
 fn change_both(mutant: &mut Mutant, name: &[u8], kind: u8, change: impl Fn(&mut Mutant, (u32, usize))) {
     for root in [4, 24] {
