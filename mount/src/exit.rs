@@ -116,6 +116,7 @@ impl Exit {
             | RestoreOfNonBackupDatabase
             | InvalidPath
             | FileAlreadyExists
+            | BackupDirectoryNotEmpty
             | DatabaseDuplicate
             | DatabaseNotFound
             | AttachedDatabaseMismatch

@@ -77,6 +77,17 @@ pub(crate) enum OnUmount {
     Abort,
 }
 
+impl From<Kind> for ManifestKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Full => ManifestKind::Full,
+            Kind::Copy => ManifestKind::Copy,
+            Kind::Incremental => ManifestKind::Incremental,
+            Kind::Differential => ManifestKind::Differential,
+        }
+    }
+}
+
 impl LiveRequest {
     /// Whether anything was asked for that only a running instance has.
     pub(crate) fn is_set(self) -> bool {
@@ -258,7 +269,8 @@ pub(crate) fn named(files: &[OsString]) -> String {
     format!("{}{more}", names.join(", "))
 }
 
-fn in_words(outcome: Option<BackupOutcome>) -> String {
+/// What a backup has become.
+pub(crate) fn in_words(outcome: Option<BackupOutcome>) -> String {
     match outcome {
         Some(BackupOutcome::Complete { kind }) => match kind {
             BackupKind::Full => "complete: a full backup; incremental ones may follow".into(),

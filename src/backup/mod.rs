@@ -12,6 +12,7 @@ pub mod memory;
 pub(crate) mod session;
 mod source;
 
+pub(crate) use copy::in_hexadecimal;
 pub use copy::{CopyProgress, CopyRequest, OnCopyProgress, copy_to_directory};
 pub use event::{BackupEvent, Severity};
 pub use findings::{Finding, Findings, Outcome};

@@ -18,6 +18,7 @@ mod log;
 mod read;
 mod report;
 mod set;
+mod sums;
 #[cfg(test)]
 mod tests;
 

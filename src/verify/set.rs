@@ -5,6 +5,7 @@ use super::VerifyOptions;
 use super::database::is_backup_copy;
 use super::jobs::Checked;
 use super::report::{ProblemKind, SetProblem};
+use super::sums::sha256_of;
 use crate::backup::{FileRole, JsonName, LogRange, Manifest, ManifestFile};
 use crate::error::{JetErr, JetResult};
 use crate::format::{Signature, Trailer};
@@ -256,8 +257,9 @@ fn judge_listed(
         let what = "a name in the manifest is not that of a file of the set".to_owned();
         return findings.add(ProblemKind::Damaged, JetErr::InvalidPath, name, what);
     }
-    match file_system.stat(&directory.join(&listed.name)) {
-        Ok(stat) if stat.len == listed.len => {}
+    let path = directory.join(&listed.name);
+    match file_system.stat(&path) {
+        Ok(stat) if stat.len == listed.len => judge_sum(file_system, &path, listed, findings),
         Ok(stat) => {
             let what = format!(
                 "the manifest says {} bytes, but the file has {}",
@@ -270,6 +272,23 @@ fn judge_listed(
             findings.add(ProblemKind::Missing, JetErr::FileNotFound, name, what);
         }
     }
+}
+
+/// A file whose sum the manifest has is what was copied.
+fn judge_sum(file_system: &dyn FileSystem, path: &Path, listed: &ManifestFile, findings: &mut Findings) {
+    let Some(wanted) = &listed.sha256 else {
+        return;
+    };
+    let (code, what) = match sha256_of(file_system, path) {
+        Ok(found) if found == *wanted => return,
+        Ok(found) => {
+            let what =
+                format!("it has changed since it was copied: SHA-256 {found}, in the manifest {wanted}");
+            (JetErr::ReadVerifyFailure, what)
+        }
+        Err(error) => (JetErr::DiskIO, format!("cannot be read to its end: {error}")),
+    };
+    findings.add(ProblemKind::Damaged, code, Some(listed.name.clone()), what);
 }
 
 /// Each file is of the database or of the sequence of logs that the manifest says.

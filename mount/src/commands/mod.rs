@@ -1,5 +1,6 @@
 //! The subcommands, one file each: its arguments with their help, and a `run` that calls the rest.
 
+mod backup;
 mod completions;
 mod daemon;
 mod demo;
@@ -25,6 +26,7 @@ pub(crate) enum Command {
     Umount(umount::Args),
     Status(status::Args),
     Seal(seal::Args),
+    Backup(backup::Args),
     Info(info::Args),
     Log(log::Args),
     Verify(verify::Args),
@@ -48,6 +50,7 @@ impl Command {
             Command::Umount(args) => args.run(output),
             Command::Status(args) => args.run(output),
             Command::Seal(args) => args.run(output),
+            Command::Backup(args) => args.run(output),
             Command::Info(args) => args.run(output),
             Command::Log(args) => args.run(output),
             Command::Verify(args) => args.run(output),

@@ -1,7 +1,7 @@
 //! `jetfs restore`.
 
 mod report;
-mod space;
+pub(in crate::commands) mod space;
 
 use super::recover::parse_map;
 use super::recover::progress::Bar;

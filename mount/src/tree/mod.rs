@@ -14,7 +14,7 @@ mod in_turn;
 mod node;
 mod seal;
 mod shared_file;
-mod status;
+pub(crate) mod status;
 #[cfg(test)]
 mod tests;
 

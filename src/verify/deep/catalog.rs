@@ -5,7 +5,8 @@ use super::census::Territory;
 use super::finding::{FindingKind, hex};
 use crate::error::JetError;
 use crate::format::{
-    CATALOG_OBJID, CATALOG_ROOT, CatalogEntry, CatalogObject, ColumnClass, ColumnType, IndexFlags, SHADOW_CATALOG_OBJID, SHADOW_CATALOG_ROOT,
+    CATALOG_OBJID, CATALOG_ROOT, CatalogEntry, CatalogObject, ColumnClass, ColumnType, IndexFlags,
+    SHADOW_CATALOG_OBJID, SHADOW_CATALOG_ROOT,
 };
 use crate::store::{Entry, Scan, Schema, Table, TableSchema, Tree};
 use std::cmp::Ordering;

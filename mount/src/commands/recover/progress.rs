@@ -48,6 +48,11 @@ impl Bar {
         self.0.set_position(log_bytes);
     }
 
+    /// So many bytes more are to be written than was known.
+    pub(in crate::commands) fn more(&self, bytes: u64) {
+        self.0.inc_length(bytes);
+    }
+
     /// So many bytes more were written.
     pub(in crate::commands) fn wrote(&self, bytes: u64) {
         self.0.inc(bytes);

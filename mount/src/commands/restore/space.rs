@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// `JET_errDiskFull`.
-pub(super) fn check(files: &[(PathBuf, u64)]) -> JetResult<()> {
+pub(in crate::commands) fn check(files: &[(PathBuf, u64)]) -> JetResult<()> {
     let mut wanted: BTreeMap<u64, (PathBuf, u64)> = BTreeMap::new();
     for (path, len) in files {
         let Some((directory, device)) = existing_directory(path) else {

@@ -48,7 +48,9 @@ fn a_deleted_column_that_only_the_shadow_still_has_is_no_damage() {
     change_both(&mut mutant, b"blob", 2, |mutant, place| {
         mutant.change_data(place, |row| row[14..18].fill(0));
     });
-    let in_catalog = mutant.find(4, |_, row| row[8] == 2 && row.windows(4).any(|part| part == b"blob"));
+    let in_catalog = mutant.find(4, |_, row| {
+        row[8] == 2 && row.windows(4).any(|part| part == b"blob")
+    });
     mutant.delete(in_catalog);
     let report = mutant.report();
     assert_eq!(report.findings.count(FindingKind::Shadow), 0, "{report:#?}");
