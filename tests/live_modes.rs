@@ -355,3 +355,70 @@ fn databases_of_the_same_name_have_distinct_names_and_the_manifest_keeps_where_t
     let ended = run(jetfs().arg("verify").arg(&set)).exits(5);
     assert!(ended.stdout.contains("signature"), "{ended}");
 }
+
+#[test]
+fn a_spool_is_copied_in_any_order_and_restores_to_a_prefix() {
+    let hosted = Hosted::new();
+    let (is_over, done) = (AtomicBool::new(false), AtomicI32::new(0));
+    let (copies, spool) = (temp_dir(), temp_dir());
+    let set = copies.path().join("set");
+    let (before, after) = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let session = hosted.instance.session().unwrap();
+            while !is_over.load(Ordering::Relaxed) {
+                hosted.insert(&session, done.load(Ordering::Relaxed), 10);
+                done.fetch_add(10, Ordering::Release);
+            }
+        });
+        wait_until(|| done.load(Ordering::Acquire) >= 1000);
+        let before = done.load(Ordering::Acquire);
+        let directory = spool.path().to_str().unwrap();
+        let mount = hosted.mount(&[
+            "--mode",
+            "spool",
+            "--spool-dir",
+            directory,
+            "--on-umount",
+            "truncate",
+        ]);
+        let after = done.load(Ordering::Acquire);
+        assert_eq!(mount.status()["mode"], "spool");
+        assert!(names_in(spool.path()).is_empty(), "the spool has no name");
+        wait_until(|| done.load(Ordering::Acquire) >= after + 300);
+        shell("tail -c 9000 \"$1\"/orders.edb >/dev/null", [mount.path()]).succeeds();
+        rsync(mount.path(), &set);
+        let ended = mount.umount().succeeds();
+        assert!(ended.stderr.contains("a full backup"), "{ended}");
+        is_over.store(true, Ordering::Relaxed);
+        (before, after)
+    });
+    run(jetfs().args(["verify", "--require-manifest"]).arg(&set)).succeeds();
+    let rows = restored(&[&set], copies.path());
+    assert!((before..=after + 10).contains(&rows), "{before} {rows} {after}");
+}
+
+#[test]
+fn a_spool_without_room_is_no_mount_and_the_instance_is_free_for_the_next_backup() {
+    let hosted = filled(2000);
+    let small = temp_dir();
+    if shell("mount -t tmpfs -o size=1m none \"$1\"", [small.path()]).code != Some(0) {
+        return support::skip("a_spool_without_room", "needs root");
+    }
+    let refused = support::MountOptions::new(hosted.path())
+        .arg("--mode")
+        .arg("spool")
+        .arg("--spool-dir")
+        .arg(small.path())
+        .try_mount();
+    shell("umount \"$1\"", [small.path()]).succeeds();
+    let refused = refused.unwrap_err();
+    assert!(refused.stderr.contains("spool"), "{refused}");
+    let inside = support::MountOptions::new(hosted.path())
+        .arg("--mode")
+        .arg("spool")
+        .arg("--spool-dir")
+        .arg(hosted.path())
+        .try_mount();
+    assert_eq!(inside.unwrap_err().code, Some(3));
+    drop(hosted.mount(&[]));
+}

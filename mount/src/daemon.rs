@@ -58,13 +58,28 @@ pub(crate) struct Replaying {
     pub(crate) total_bytes: u64,
 }
 
+/// What takes long before the mount answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Preparing {
+    /// The logs of a recovered view.
+    Replaying(Replaying),
+    /// The files of a backup.
+    Spooling {
+        /// Bytes that were copied.
+        done: u64,
+        /// Bytes in all, as far as is known.
+        total: u64,
+    },
+}
+
 /// Who waits until the mount answers.
 pub(crate) trait Waiting {
-    /// Hears how far the replay is.
+    /// Hears how far it is.
     ///
     /// # Errors
     /// Nobody waits any more.
-    fn replaying(&mut self, progress: Replaying) -> Result<()>;
+    fn preparing(&mut self, progress: Preparing) -> Result<()>;
 
     /// Hears that the mount answers.
     ///
@@ -85,7 +100,7 @@ pub(crate) fn serve(request: &MountRequest, waiting: &mut dyn Waiting) -> Result
         if events.try_recv() == Ok(Event::Terminate) {
             anyhow::bail!("interrupted");
         }
-        waiting.replaying(progress)
+        waiting.preparing(progress)
     })?;
     let tree = Arc::new(begin(source)?);
     let result = mount(request, &tree, sender).and_then(|mount| {

@@ -1,7 +1,7 @@
 //! Starting the mount process in the background: the request goes in through its stdin, reports come out of its stdout:
-//! how far the replay of logs is, and then one, when the mount answers or cannot.
+//! how far the replay of logs or the filling of a spool is, and then one, when the mount answers or cannot.
 
-use crate::daemon::{Ready, Replaying, Waiting};
+use crate::daemon::{Preparing, Ready, Waiting};
 use crate::exit::{Exit, Failure, advice_of};
 use crate::output::one_line;
 use crate::request::MountRequest;
@@ -14,14 +14,14 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Time between two reports about the replay.
+/// Time between two reports about what takes long.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 
 /// What the mount process says, a line each; after `Ready` or `Failed` nothing more.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Report {
-    Replaying(Replaying),
+    Preparing(Preparing),
     Ready(Ready),
     Failed {
         exit: Exit,
@@ -30,7 +30,7 @@ enum Report {
     },
 }
 
-/// Starts the mount process with `arguments` and waits until the mount answers; `replaying` hears of the replay. If
+/// Starts the mount process with `arguments` and waits until the mount answers; `preparing` hears what takes long. If
 /// the caller dies meanwhile, the mount process notices and ends without a mount.
 ///
 /// # Errors
@@ -38,7 +38,7 @@ enum Report {
 pub(crate) fn in_background(
     request: &MountRequest,
     arguments: &[OsString],
-    replaying: &mut dyn FnMut(Replaying),
+    preparing: &mut dyn FnMut(Preparing),
 ) -> Result<Ready> {
     let mut child = Command::new(std::env::current_exe().context("cannot find the program itself")?)
         .args(arguments)
@@ -54,7 +54,7 @@ pub(crate) fn in_background(
     let mut reports = BufReader::new(stdout);
     loop {
         match read_report(&mut child, &mut reports)? {
-            Report::Replaying(progress) => replaying(progress),
+            Report::Preparing(progress) => preparing(progress),
             Report::Ready(ready) => return Ok(ready),
             Report::Failed {
                 exit,
@@ -85,7 +85,7 @@ fn read_report(child: &mut Child, reports: &mut impl BufRead) -> Result<Report> 
 /// The mount process's end of the conversation.
 #[derive(Debug)]
 pub(crate) struct Launched {
-    /// When it last said how far the replay is.
+    /// When it last said how far it is.
     reported: Option<Instant>,
 }
 
@@ -114,7 +114,7 @@ impl Launched {
 
 impl Waiting for Launched {
     /// Not more often than a person can see.
-    fn replaying(&mut self, progress: Replaying) -> Result<()> {
+    fn preparing(&mut self, progress: Preparing) -> Result<()> {
         if self
             .reported
             .is_some_and(|reported| reported.elapsed() < REPORT_EVERY)
@@ -122,7 +122,7 @@ impl Waiting for Launched {
             return Ok(());
         }
         self.reported = Some(Instant::now());
-        say(&Report::Replaying(progress)).context("the launcher is gone")
+        say(&Report::Preparing(progress)).context("the launcher is gone")
     }
 
     /// Tells the launcher that the mount answers, and lets go of its terminal.

@@ -1,5 +1,6 @@
 //! The backup of a running instance as a mount: how it begins, what its manifest says, how it ends (design section 5).
 
+use crate::daemon::Preparing;
 use crate::exit::{Exit, Failure};
 use crate::opened_source::{OpenedSource, identity};
 use crate::request::MountRequest;
@@ -7,12 +8,16 @@ use crate::tree::{About, Text, Tree};
 use anyhow::Result;
 use jetfs::backup::{
     BackupKind, BackupMode, BackupOutcome, BackupSession, BeginGrbit, EndGrbit, FileRole, JsonName,
-    ManifestKind, PhaseName,
+    ManifestKind, PhaseName, Source,
 };
+use jetfs::io::RealFileSystem;
 use jetfs::source::remote::RemoteSource;
+use jetfs::source::spool::{SpoolProgress, SpoolSource};
+use jetfs::store::SpillDirectory;
+use jetfs::{JetErr, JetError};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
@@ -49,6 +54,8 @@ pub(crate) enum Mode {
     Frozen,
     /// Databases as they are on disk when they are read, from start to end; logs after `jetfs seal`
     Stream,
+    /// As stream, copied into a temporary file by the mount itself before it is there; any tool, any order
+    Spool,
 }
 
 /// What a backup is meant to be.
@@ -117,6 +124,7 @@ impl LiveRequest {
         match self.mode {
             None | Some(Mode::Frozen) => BackupMode::Frozen,
             Some(Mode::Stream) => BackupMode::Stream,
+            Some(Mode::Spool) => BackupMode::Spool,
         }
     }
 
@@ -138,7 +146,7 @@ impl LiveRequest {
     /// The bits of Begin.
     pub(crate) fn grbit(self) -> BeginGrbit {
         let mut grbit = BeginGrbit::empty();
-        grbit.set(BeginGrbit::SNAPSHOT, self.mode() == BackupMode::Frozen);
+        grbit.set(BeginGrbit::SNAPSHOT, self.mode() != BackupMode::Stream);
         grbit.set(BeginGrbit::INCREMENTAL, self.is_incremental());
         grbit
     }
@@ -147,8 +155,11 @@ impl LiveRequest {
 /// The instance that a process hosts in the only directory that is to be mounted; `None` if there is none.
 ///
 /// # Errors
-/// The process does not let this user in, or speaks another version.
-pub(crate) fn open(request: &MountRequest) -> Result<Option<OpenedSource>> {
+/// The process does not let this user in, or speaks another version; the spool cannot be filled, or `preparing` says no.
+pub(crate) fn open(
+    request: &MountRequest,
+    preparing: &mut dyn FnMut(Preparing) -> Result<()>,
+) -> Result<Option<OpenedSource>> {
     let [directory] = request.sources.as_slice() else {
         return Ok(None);
     };
@@ -171,10 +182,38 @@ pub(crate) fn open(request: &MountRequest) -> Result<Option<OpenedSource>> {
         recovery: None,
         live: Some(request.live),
     };
-    Ok(Some(OpenedSource {
-        source: Arc::new(remote),
-        about,
-    }))
+    let remote: Arc<dyn Source> = Arc::new(remote);
+    let source = match request.live.mode() {
+        BackupMode::Spool => spooled(request, remote, preparing)?,
+        _ => remote,
+    };
+    Ok(Some(OpenedSource { source, about }))
+}
+
+/// The whole backup, copied.
+fn spooled(
+    request: &MountRequest,
+    source: Arc<dyn Source>,
+    preparing: &mut dyn FnMut(Preparing) -> Result<()>,
+) -> Result<Arc<dyn Source>> {
+    let directory = SpillDirectory {
+        fs: Arc::new(RealFileSystem),
+        directory: request
+            .spool_dir
+            .as_ref()
+            .map_or_else(std::env::temp_dir, PathBuf::from),
+    };
+    let is_incremental = request.live.is_incremental();
+    let filled = SpoolSource::fill(
+        source,
+        is_incremental,
+        &directory,
+        &mut |SpoolProgress { done, total }| {
+            let told = preparing(Preparing::Spooling { done, total });
+            told.map_err(|error| JetError::rule(JetErr::TermInProgress, format!("{error:#}")))
+        },
+    );
+    Ok(Arc::new(filled?))
 }
 
 /// `backup.json` of a backup whose databases and logs are known.

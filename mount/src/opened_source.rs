@@ -1,6 +1,6 @@
 //! From a request to a source, and what is known about it as a whole.
 
-use crate::daemon::Replaying;
+use crate::daemon::Preparing;
 use crate::exit::Failure;
 use crate::live_backup;
 use crate::opened_recovery;
@@ -26,16 +26,16 @@ pub(crate) struct OpenedSource {
     pub(crate) about: About,
 }
 
-/// Opens what is to be mounted; for a recovered view its logs are replayed, and `replaying`, which may stop that, hears
-/// of it.
+/// Opens what is to be mounted; for a recovered view its logs are replayed, and a spool is filled: `preparing`,
+/// which may stop that, hears of it.
 ///
 /// # Errors
 /// There are no ESE files, or one of the given paths cannot be looked at; recovery is impossible, or was stopped.
 pub(crate) fn open_source(
     request: &MountRequest,
-    replaying: &mut dyn FnMut(Replaying) -> Result<()>,
+    preparing: &mut dyn FnMut(Preparing) -> Result<()>,
 ) -> Result<OpenedSource> {
-    if let Some(live) = live_backup::open(request)? {
+    if let Some(live) = live_backup::open(request, preparing)? {
         return Ok(live);
     }
     if request.live.is_set() {
@@ -53,7 +53,9 @@ pub(crate) fn open_source(
         databases: request.databases.iter().map(PathBuf::from).collect(),
     };
     if let Some(recovery) = &request.recovered {
-        return opened_recovery::open(request, recovery, &paths, replaying);
+        return opened_recovery::open(request, recovery, &paths, &mut |progress| {
+            preparing(Preparing::Replaying(progress))
+        });
     }
     let options = AtRestOptions {
         lock: !request.no_lock,

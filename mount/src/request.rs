@@ -36,6 +36,8 @@ pub(crate) struct MountRequest {
     pub(crate) recovered: Option<RecoveryRequest>,
     /// What is asked of the backup of a running instance.
     pub(crate) live: LiveRequest,
+    /// Where a spool is made; the system's directory of temporary files by default.
+    pub(crate) spool_dir: Option<OsString>,
 }
 
 /// How a recovered view is made.

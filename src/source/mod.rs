@@ -5,4 +5,5 @@ pub mod at_rest;
 pub mod live;
 pub mod recovered;
 pub mod remote;
+pub mod spool;
 pub(crate) mod verified;

@@ -4,7 +4,7 @@ mod live_args;
 
 use self::live_args::LiveArgs;
 use super::recover::progress::Bar;
-use crate::daemon::{Ready, Replaying, Waiting};
+use crate::daemon::{Preparing, Ready, Waiting};
 use crate::exit::{Exit, Failure};
 use crate::launch;
 use crate::mount_point;
@@ -155,13 +155,13 @@ impl Args {
             let mut waiting = Foreground {
                 args: &self,
                 output,
-                bar: ReplayBar::default(),
+                bar: PreparingBar::default(),
             };
             let outcome = daemon::serve(&request, &mut waiting)?;
             output.note(&outcome.summary);
             return Ok(outcome.exit);
         }
-        let mut bar = ReplayBar::default();
+        let mut bar = PreparingBar::default();
         let arguments = self.daemon_arguments(filter);
         let ready = launch::in_background(&request, &arguments, &mut |progress| bar.show(progress));
         bar.finish();
@@ -209,11 +209,15 @@ impl Args {
             no_lock: self.no_lock,
             recovered: self.recovery()?,
             live: self.live.request(),
+            spool_dir: self.live.spool_dir()?,
         };
         request.live.check()?;
         mount_point::check_overlap(&mount_point, request.inputs())?;
         if let Some(recovery) = &request.recovered {
             mount_point::check_temp_dir(Path::new(&recovery.temp_dir), request.inputs())?;
+        }
+        if let Some(directory) = &request.spool_dir {
+            mount_point::check_temp_dir(Path::new(directory), request.inputs())?;
         }
         mount_point::check_fuse()?;
         Ok(request)
@@ -350,11 +354,11 @@ impl Args {
 struct Foreground<'a> {
     args: &'a Args,
     output: &'a Output,
-    bar: ReplayBar,
+    bar: PreparingBar,
 }
 
 impl Waiting for Foreground<'_> {
-    fn replaying(&mut self, progress: Replaying) -> Result<()> {
+    fn preparing(&mut self, progress: Preparing) -> Result<()> {
         self.bar.show(progress);
         Ok(())
     }
@@ -367,14 +371,22 @@ impl Waiting for Foreground<'_> {
     }
 }
 
-/// How far the replay is, on the terminal; there from the first report on.
+/// How far it is, on the terminal; there from the first report on.
 #[derive(Default)]
-struct ReplayBar(Option<Bar>);
+struct PreparingBar(Option<Bar>);
 
-impl ReplayBar {
-    fn show(&mut self, progress: Replaying) {
-        let bar = self.0.get_or_insert_with(|| Bar::of_logs(progress.total_bytes));
-        bar.at(progress.generation, progress.last, progress.log_bytes);
+impl PreparingBar {
+    fn show(&mut self, progress: Preparing) {
+        match progress {
+            Preparing::Replaying(replay) => {
+                let bar = self.0.get_or_insert_with(|| Bar::of_logs(replay.total_bytes));
+                bar.at(replay.generation, replay.last, replay.log_bytes);
+            }
+            Preparing::Spooling { done, total } => {
+                let bar = self.0.get_or_insert_with(|| Bar::new(total, "spooling"));
+                bar.of(done, total);
+            }
+        }
     }
 
     fn finish(&mut self) {

@@ -4,7 +4,7 @@ use super::Tree;
 use super::extended::generation;
 use super::node::FileNode;
 use jetfs::backup::{
-    FileProgress, FileRole, Finding, JsonName, ManifestRecovery, Outcome, PhaseName, json_time,
+    BackupMode, FileProgress, FileRole, Finding, JsonName, ManifestRecovery, Outcome, PhaseName, json_time,
 };
 use jetfs::format::PageSize;
 use serde::Serialize;
@@ -100,8 +100,11 @@ impl Tree {
             source: self.about.source.as_path().into(),
             mode: match (self.is_recovered_view(), self.about.live) {
                 (true, _) => "recovered",
-                (false, Some(_)) if self.is_stream() => "stream",
-                (false, Some(_)) => "frozen",
+                (false, Some(live)) => match live.mode() {
+                    BackupMode::Stream => "stream",
+                    BackupMode::Spool => "spool",
+                    _ => "frozen",
+                },
                 (false, None) => "at-rest",
             },
             state: self.state(),

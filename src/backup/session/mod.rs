@@ -32,6 +32,7 @@ use self::refusal::{bad_handle, in_progress, no_backup, not_attached, not_in_the
 use super::event::BackupEvent;
 use super::source::{BeginGrbit, EndGrbit, Ending, FileRole, LogRange, LogSet, Source, SourceFile};
 use crate::error::{JetErr, JetError, JetResult};
+use crate::format::PageSize;
 use parking_lot::{Mutex, MutexGuard};
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
@@ -180,6 +181,13 @@ impl BackupSession {
             return Err(sequence("only a frozen backup is read at an offset"));
         }
         backup.open_file(handle).cloned().ok_or_else(bad_handle)
+    }
+
+    /// Bytes in a page of an open file.
+    pub fn page_size(&self, handle: FileHandle) -> JetResult<PageSize> {
+        let mut inner = self.enter()?;
+        let file = inner.backup()?.open_file(handle).ok_or_else(bad_handle)?;
+        Ok(file.backup_file().page_size())
     }
 
     /// Reads at `offset` until `buf` is full or the file ends. Frozen backups only.

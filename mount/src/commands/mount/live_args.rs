@@ -1,8 +1,11 @@
 //! The options of `jetfs mount` that are for running instances.
 
-use super::{chosen, unknown_option};
-use crate::exit::Failure;
+use super::{absolute_string, chosen, unknown_option};
+use crate::exit::{Exit, Failure};
 use crate::live_backup::{Kind, LiveRequest, Mode, OnUmount};
+use anyhow::Result;
+use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// Options of the backup of a running instance
 #[derive(Debug, Default, Clone, clap::Args)]
@@ -23,6 +26,10 @@ pub(super) struct LiveArgs {
     /// With --mode stream: seal as soon as every database was read to its end
     #[arg(long)]
     auto_seal: bool,
+
+    /// With --mode spool: where the copy is made [default: the system's directory of temporary files]
+    #[arg(long, value_name = "DIR")]
+    spool_dir: Option<PathBuf>,
 
     /// End the backup when nobody has read for so long; the mount stays, and every access is an error
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
@@ -51,11 +58,22 @@ impl LiveArgs {
         }
     }
 
+    /// Where a spool is made.
+    ///
+    /// # Errors
+    /// There will be none.
+    pub(super) fn spool_dir(&self) -> Result<Option<OsString>> {
+        if self.spool_dir.is_some() && self.mode != Some(Mode::Spool) {
+            return Err(Failure::new(Exit::Usage, "--spool-dir needs --mode spool").into());
+        }
+        self.spool_dir.as_deref().map(absolute_string).transpose()
+    }
+
     /// One option of `-o`; answers whether it is one of these.
     ///
     /// # Errors
     /// It is, and its value is not.
-    pub(super) fn apply(&mut self, name: &str, value: &str) -> Result<bool, Failure> {
+    pub(super) fn apply(&mut self, name: &str, value: &str) -> std::result::Result<bool, Failure> {
         let bad = || unknown_option(&format!("{name}={value}"));
         match name {
             "mode" if !value.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -64,6 +82,7 @@ impl LiveArgs {
             "kind" => self.kind = Some(chosen(value).ok_or_else(bad)?),
             "on_umount" => self.on_umount = Some(chosen(value).ok_or_else(bad)?),
             "auto_seal" => self.auto_seal = true,
+            "spool_dir" => self.spool_dir = Some(value.into()),
             "timeout" => self.timeout = Some(value.parse().map_err(|_| bad())?),
             "max_logs" => self.max_logs = Some(value.parse().map_err(|_| bad())?),
             "patch_files" => self.patch_files = true,

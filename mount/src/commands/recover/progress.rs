@@ -53,6 +53,12 @@ impl Bar {
         self.0.inc_length(bytes);
     }
 
+    /// So many bytes of so many are done.
+    pub(in crate::commands) fn of(&self, done: u64, total: u64) {
+        self.0.set_length(total);
+        self.0.set_position(done);
+    }
+
     /// So many bytes more were written.
     pub(in crate::commands) fn wrote(&self, bytes: u64) {
         self.0.inc(bytes);
