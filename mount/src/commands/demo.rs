@@ -2,8 +2,10 @@
 //!
 //! * `workload`: the instance and its writers; `writer`: one of them; `tables`: what they write;
 //! * `model`: what they committed; `check`: whether a database has it;
-//! * `stage`: the story and its mounts; `files`: copies and comparisons.
+//! * `backups`: of the instance while they work, and their restore;
+//! * `stage`: the story and its mounts; `files`: copies and damage.
 
+mod backups;
 mod check;
 mod files;
 mod model;
@@ -16,11 +18,11 @@ use crate::exit::{Exit, Failure};
 use crate::mount_point;
 use crate::output::Output;
 use anyhow::{Context, Result};
-use files::{bytes, copy_file, first_difference, flip, page_len, parse_size, rate, read_page};
+use backups::Backups;
+use files::{copy_file, flip, page_len, parse_size, read_page};
 use jetfs::format::PageSize;
 use serde_json::json;
-use stage::{Stage, run_self};
-use std::ffi::OsString;
+use stage::Stage;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -29,17 +31,18 @@ use workload::{Plan, Written};
 /// The database's name in the instance directory.
 const DATABASE: &str = "demo.edb";
 
-/// Show the main job on a live instance made for it: work, mount, copy, verify, compare, unmount
+/// Show the whole story on a live instance made for it: work, back up, restore, compare
 #[derive(Debug, clap::Args)]
 #[command(
     long_about = "\
-Show the main job on a live instance made for it: work, mount, copy, verify, compare, unmount.
+Show the whole story on a live instance made for it: work, back up, restore, compare.
 
-Runs an instance of jetfs's own engine: several writers insert, change and delete rows in transactions of their own, and
-remember what their durable commits did. Then the instance is shut down, every row of its database is compared with what
-was remembered, and everything in it is checked to fit together. Its directory is mounted, the files are copied out by
-plain reads, the copy is verified and compared byte for byte and row by row; a second copy is damaged to show what the mount
-says about it. Needs nothing but this program and /dev/fuse, and leaves nothing behind.",
+Runs an instance of jetfs's own engine: several writers insert, change and delete rows in transactions of their own, and \
+remember what their durable commits did. While they work the instance is mounted, its files are copied out by plain reads, \
+and the mount is ended: a full backup. When they are done, an incremental one follows in the same way. The instance is shut \
+down, and every row of its database is compared with what was remembered; then the copies are verified and restored, and the \
+restored database is compared in the same way. At last a copy is damaged, to show what a mount says about it. Needs nothing \
+but this program and /dev/fuse, and leaves nothing behind.",
     after_help = "\
 Examples:
   jetfs demo
@@ -88,10 +91,12 @@ impl Args {
         let instance = directory.join("instance");
         fs::create_dir_all(&instance).with_context(|| format!("cannot create {}", instance.display()))?;
         let database = instance.join(DATABASE);
-        let written = plan.run(&mut stage, &instance, &database)?;
+        let backups = (!self.no_mount).then(|| Backups::new(&directory));
+        let written = plan.run(&mut stage, &instance, &database, backups.as_ref())?;
         stage.check(&database, &written)?;
-        if !self.no_mount {
-            stage.main_job(&directory, &written)?;
+        if let Some(backups) = &backups {
+            let restored = backups.restore(&mut stage, &written)?;
+            stage.show_damage(&directory, &restored.join(DATABASE))?;
         }
         let left = match &self.keep {
             Some(_) => format!("the files are in {}", directory.display()),
@@ -166,116 +171,6 @@ impl Stage<'_> {
         self.say("check", text)
     }
 
-    fn main_job(&mut self, directory: &Path, written: &Written) -> Result<()> {
-        let instance = directory.join("instance");
-        let (mount_point, copy) = (directory.join("mnt"), directory.join("copy"));
-        self.mount_and_say(&instance, &mount_point)?;
-        self.list(&mount_point)?;
-        let names = self.copy(&mount_point, &copy)?;
-        self.compare(&instance, &copy, &names)?;
-        self.verify(&copy)?;
-        self.read_back(&copy.join(DATABASE), written)?;
-        let code = self.unmount(&mount_point)?;
-        let text = format!("jetfs umount {}   the backup has ended", mount_point.display());
-        match code {
-            0 => self.say("umount", text)?,
-            code => return Err(Failure::new(Exit::Failed, format!("jetfs umount ended with {code}")).into()),
-        }
-        self.show_damage(directory, &copy.join(DATABASE))
-    }
-
-    fn mount_and_say(&mut self, source: &Path, mount_point: &Path) -> Result<()> {
-        let begun = Instant::now();
-        self.mount(source, mount_point)?;
-        let text = format!(
-            "jetfs mount {} {}   answers after {:.0} ms",
-            source.display(),
-            mount_point.display(),
-            begun.elapsed().as_secs_f64() * 1000.0
-        );
-        self.say("mount", text)
-    }
-
-    fn list(&mut self, mount_point: &Path) -> Result<()> {
-        let mut names = Vec::new();
-        for name in names_in(mount_point)? {
-            let len = fs::metadata(mount_point.join(&name))?.len();
-            names.push(format!("{} ({})", name.display(), bytes(len)));
-        }
-        let more = names.len().saturating_sub(6);
-        names.truncate(6);
-        if more > 0 {
-            names.push(format!("{more} more"));
-        }
-        let text = format!(
-            "{}   read-only; nothing can be written to the source",
-            names.join(", ")
-        );
-        self.say("list", text)
-    }
-
-    fn copy(&mut self, from: &Path, to: &Path) -> Result<Vec<OsString>> {
-        fs::create_dir(to)?;
-        let begun = Instant::now();
-        let mut total = 0;
-        let names = names_in(from)?;
-        for name in &names {
-            total += copy_file(&from.join(name), &to.join(name))?;
-            self.interrupt()?;
-        }
-        let seconds = begun.elapsed().as_secs_f64();
-        let text = format!(
-            "{} by plain reads in {:.0} ms, {}/s; every page was verified on its way",
-            bytes(total),
-            seconds * 1000.0,
-            rate(total, seconds)
-        );
-        self.say("copy", text)?;
-        Ok(names)
-    }
-
-    /// All files but those that the mount composes, such as backup.json.
-    fn compare(&mut self, source: &Path, copy: &Path, names: &[OsString]) -> Result<()> {
-        let mut count = 0;
-        for name in names.iter().filter(|name| source.join(name).exists()) {
-            let copied = copy.join(name);
-            if let Some(offset) = first_difference(&source.join(name), &copied)? {
-                let what = format!(
-                    "{} differs from its source at offset {offset:#x}",
-                    copied.display()
-                );
-                return Err(Failure::new(Exit::Damaged, what).into());
-            }
-            count += 1;
-        }
-        self.say(
-            "compare",
-            format_args!("{count} copied files equal their sources byte for byte"),
-        )
-    }
-
-    fn verify(&mut self, copy: &Path) -> Result<()> {
-        let report = run_self(&["--json".as_ref(), "verify".as_ref(), copy])?;
-        let report: serde_json::Value = serde_json::from_slice(&report).unwrap_or_default();
-        let verdict = report
-            .get("verdict")
-            .and_then(|verdict| verdict.as_str())
-            .unwrap_or("good");
-        let text = format!("jetfs verify {}   says: {verdict}", copy.display());
-        self.say("verify", text)
-    }
-
-    fn read_back(&mut self, path: &Path, written: &Written) -> Result<()> {
-        let begun = Instant::now();
-        let rows = check::compare_rows(&check::open(path)?, &written.model)?;
-        let text = format!(
-            "{} in the copy: every value as it was committed ({:.2} s)",
-            counted(&rows),
-            begun.elapsed().as_secs_f64()
-        );
-        self.say("rows", text)
-    }
-
     /// Mounts a damaged copy: one bit is repaired on the way, two are an error and never silent.
     fn show_damage(&mut self, directory: &Path, good: &Path) -> Result<()> {
         let (damaged, mount_point) = (directory.join("damaged"), directory.join("mnt"));
@@ -286,7 +181,7 @@ impl Stage<'_> {
         // Page 4 holds the catalog's root, page 24 its shadow's: both are in every database.
         flip(&path, 5 * page + page - 1, 0x01)?;
         flip(&path, 25 * page + page - 1, 0x03)?;
-        self.mount_and_say(&damaged, &mount_point)?;
+        self.mount_and_say(&[], &damaged, &mount_point)?;
         let mut original = vec![0; usize::try_from(page)?];
         let mut seen = original.clone();
         read_page(good, 5 * page, &mut original)?;
@@ -301,22 +196,12 @@ impl Stage<'_> {
             "damage",
             format_args!("one flipped bit in page 4: repaired in what is read; two in page 24: {error}"),
         )?;
-        let code = self.unmount(&mount_point)?;
-        self.say(
-            "umount",
-            format_args!("exit code {code}: damaged places were refused"),
-        )?;
+        let (code, _) = self.unmount(&mount_point)?;
+        let text = format!("exit code {code}: damaged places were refused");
+        self.say("umount", text)?;
         fs::remove_dir_all(&damaged)?;
         Ok(())
     }
-}
-
-/// The names in a directory, sorted.
-fn names_in(directory: &Path) -> Result<Vec<OsString>> {
-    let names = fs::read_dir(directory)?.map(|entry| entry.map(|entry| entry.file_name()));
-    let mut names = names.collect::<Result<Vec<_>, _>>()?;
-    names.sort();
-    Ok(names)
 }
 
 fn counted(rows: &[(&str, u64)]) -> String {

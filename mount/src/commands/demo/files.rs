@@ -3,12 +3,21 @@
 use anyhow::{Context, Result};
 use jetfs::io::{FileSystem, OpenMode, RealFileSystem};
 use jetfs::store::Database;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 /// How much is read at a time, as cp does.
 const BUFFER: usize = 128 << 10;
+
+/// The names in a directory, sorted.
+pub(super) fn names_in(directory: &Path) -> Result<Vec<OsString>> {
+    let names = std::fs::read_dir(directory)?.map(|entry| entry.map(|entry| entry.file_name()));
+    let mut names = names.collect::<Result<Vec<_>, _>>()?;
+    names.sort();
+    Ok(names)
+}
 
 /// Copies a file by plain reads. Returns its length.
 pub(super) fn copy_file(from: &Path, to: &Path) -> Result<u64> {
@@ -28,26 +37,6 @@ pub(super) fn copy_file(from: &Path, to: &Path) -> Result<u64> {
             .with_context(|| format!("cannot write {}", to.display()))?;
         total += read as u64;
     }
-}
-
-/// Where two files differ first; the shorter one's end counts.
-pub(super) fn first_difference(left: &Path, right: &Path) -> Result<Option<u64>> {
-    let mut files = (File::open(left)?, File::open(right)?);
-    let lengths = (files.0.metadata()?.len(), files.1.metadata()?.len());
-    let mut buffers = (vec![0; BUFFER], vec![0; BUFFER]);
-    let mut offset = 0;
-    while offset < lengths.0.min(lengths.1) {
-        let len = usize::try_from((lengths.0.min(lengths.1) - offset).min(BUFFER as u64))?;
-        buffers.0.truncate(len);
-        buffers.1.truncate(len);
-        files.0.read_exact(&mut buffers.0)?;
-        files.1.read_exact(&mut buffers.1)?;
-        if let Some(at) = buffers.0.iter().zip(&buffers.1).position(|(a, b)| a != b) {
-            return Ok(Some(offset + at as u64));
-        }
-        offset += len as u64;
-    }
-    Ok((lengths.0 != lengths.1).then_some(offset))
 }
 
 /// Bytes of a page of a database.
@@ -118,7 +107,6 @@ pub(super) fn parse_size(text: &str) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     #[test]
     fn sizes_are_read_as_people_write_them() {
@@ -126,20 +114,5 @@ mod tests {
         assert_eq!(parse_size("500m"), Ok(500 << 20));
         assert!(parse_size("many").is_err() && parse_size("10").is_err());
         assert!(parse_size("99999999999999999999G").is_err());
-    }
-
-    #[test]
-    fn a_difference_is_found_where_it_is() {
-        let directory = tempfile::tempdir().unwrap();
-        let (left, right) = (directory.path().join("l"), directory.path().join("r"));
-        let mut bytes = vec![7; 3 * BUFFER];
-        fs::write(&left, &bytes).unwrap();
-        fs::write(&right, &bytes).unwrap();
-        assert_eq!(first_difference(&left, &right).unwrap(), None);
-        bytes[BUFFER + 5] = 8;
-        fs::write(&right, &bytes).unwrap();
-        assert_eq!(first_difference(&left, &right).unwrap(), Some(BUFFER as u64 + 5));
-        fs::write(&right, &bytes[..BUFFER]).unwrap();
-        assert_eq!(first_difference(&left, &right).unwrap(), Some(BUFFER as u64));
     }
 }

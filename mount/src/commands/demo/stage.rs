@@ -80,31 +80,56 @@ impl<'a> Stage<'a> {
     ///
     /// # Errors
     /// What `jetfs mount` says.
-    pub(super) fn mount(&mut self, source: &Path, mount_point: &Path) -> Result<()> {
+    pub(super) fn mount(&mut self, options: &[&str], source: &Path, mount_point: &Path) -> Result<()> {
         std::fs::create_dir(mount_point)?;
         // Before it is mounted: an interruption may end the command after the mount process has begun.
         self.mounted.push(mount_point.to_path_buf());
-        let words = ["--log", "error", "mount", "--quiet"].map(Path::new);
-        run_self(&[&words[..], &[source, mount_point]].concat())?;
+        let words = ["--log", "error", "mount", "--quiet"].iter().chain(options);
+        let words: Vec<&Path> = words.map(Path::new).chain([source, mount_point]).collect();
+        run_self(&words)?;
         Ok(())
     }
 
-    /// Unmounts. The backup of a damaged source ends with its own exit code, which is returned.
+    /// Mounts, and tells of it.
+    ///
+    /// # Errors
+    /// Those of [`mount`](Self::mount) and of [`say`](Self::say).
+    pub(super) fn mount_and_say(
+        &mut self,
+        options: &[&str],
+        source: &Path,
+        mount_point: &Path,
+    ) -> Result<()> {
+        let begun = Instant::now();
+        self.mount(options, source, mount_point)?;
+        let options: String = options.iter().map(|option| format!("{option} ")).collect();
+        let text = format!(
+            "jetfs mount {options}{} {}   answers after {:.0} ms",
+            source.display(),
+            mount_point.display(),
+            begun.elapsed().as_secs_f64() * 1000.0
+        );
+        self.say("mount", text)
+    }
+
+    /// Unmounts. The backup of a damaged source ends with its own exit code, which is returned, with what was said.
     ///
     /// # Errors
     /// It is still mounted.
-    pub(super) fn unmount(&mut self, mount_point: &Path) -> Result<i32> {
-        let status = Command::new(std::env::current_exe()?)
+    pub(super) fn unmount(&mut self, mount_point: &Path) -> Result<(i32, String)> {
+        let ended = Command::new(std::env::current_exe()?)
             .args(["umount".as_ref(), mount_point])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()?;
+            .stdin(Stdio::null())
+            .output()?;
         if mount_table::mounted_at(mount_point)?.is_some() {
             return Err(Failure::busy(format!("cannot unmount {}", mount_point.display())).into());
         }
         self.mounted.retain(|mounted| mounted != mount_point);
         std::fs::remove_dir(mount_point)?;
-        Ok(status.code().unwrap_or(-1))
+        let said = String::from_utf8_lossy(&ended.stderr);
+        let said = said.lines().next().unwrap_or_default();
+        let said = said.trim_start_matches("jetfs: ").to_owned();
+        Ok((ended.status.code().unwrap_or(-1), said))
     }
 }
 

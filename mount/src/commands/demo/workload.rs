@@ -1,5 +1,6 @@
 //! The live part of `jetfs demo`: an instance of the native engine, and writers that work on it at the same time.
 
+use super::backups::{Backups, Hosted};
 use super::files::bytes;
 use super::model::Model;
 use super::stage::Stage;
@@ -32,6 +33,14 @@ pub(super) struct Plan {
     pub(super) size: Option<u64>,
 }
 
+/// What works on the instance beside the writers.
+#[derive(Clone, Copy)]
+struct Live<'a> {
+    instance: &'a Instance,
+    database: &'a Database,
+    backups: Option<&'a Hosted<'a>>,
+}
+
 /// What was written.
 #[derive(Debug)]
 pub(super) struct Written {
@@ -50,16 +59,28 @@ impl Written {
 }
 
 impl Plan {
-    /// Runs an instance in `directory` and ends it, also when somebody interrupts the work.
-    pub(super) fn run(self, stage: &mut Stage<'_>, directory: &Path, database: &Path) -> Result<Written> {
+    /// Runs an instance in `directory` and ends it, also when somebody interrupts the work. Backups are made of it while
+    /// the writers work, and of what came since.
+    pub(super) fn run(
+        self,
+        stage: &mut Stage<'_>,
+        directory: &Path,
+        database: &Path,
+        backups: Option<&Backups>,
+    ) -> Result<Written> {
         let parameters = Parameters::new(directory)
             .database_page_size(u32::try_from(self.page_size.bytes())?)
-            .circular_log(self.size.is_some());
+            // Nothing can be backed up incrementally of a circular log.
+            .circular_log(self.size.is_some() && backups.is_none());
         let instance = Instance::init(parameters)?;
-        let worked = self.work(stage, &instance, database);
+        let hosted = backups
+            .map(|backups| backups.host(&instance, directory))
+            .transpose()?;
+        let worked = self.work(stage, &instance, database, hosted.as_ref());
+        drop(hosted);
         let begun = Instant::now();
         // Whoever keeps the files of an interrupted run gets clean ones as well.
-        let ended = instance.term(Term::Complete);
+        let ended = instance.term(Term::StopBackup);
         let written = worked?;
         ended?;
         let text = format!(
@@ -73,7 +94,13 @@ impl Plan {
         Ok(written)
     }
 
-    fn work(self, stage: &mut Stage<'_>, instance: &Instance, path: &Path) -> Result<Written> {
+    fn work(
+        self,
+        stage: &mut Stage<'_>,
+        instance: &Instance,
+        path: &Path,
+        backups: Option<&Hosted<'_>>,
+    ) -> Result<Written> {
         let database = instance.create_database(path)?;
         let session = instance.session()?;
         let mut model = Model::default();
@@ -87,9 +114,17 @@ impl Plan {
         if let Some(size) = self.size {
             self.load(stage, &session, &database, size, &mut model)?;
         }
-        let written = self.write(stage, instance, &database, model)?;
+        let live = Live {
+            instance,
+            database: &database,
+            backups,
+        };
+        let written = self.write(stage, live, model)?;
         if !self.duration.is_zero() {
             self.tell(stage, &written)?;
+        }
+        if let Some(backups) = backups {
+            backups.incremental(stage)?;
         }
         Ok(written)
     }
@@ -153,30 +188,33 @@ impl Plan {
         stage.say("load", text)
     }
 
-    fn write(
-        self,
-        stage: &Stage<'_>,
-        instance: &Instance,
-        database: &Database,
-        mut model: Model,
-    ) -> Result<Written> {
+    fn write(self, stage: &mut Stage<'_>, live: Live<'_>, mut model: Model) -> Result<Written> {
         let begun = Instant::now();
         let mut counts = Counts::default();
         let (stop, commits) = (AtomicBool::new(false), AtomicU64::new(0));
         let customers = &model.customers;
+        let mut backed_up = Ok(());
         let ended: Vec<Result<(Model, Counts), JetError>> = thread::scope(|scope| {
             let writers: Vec<_> = (0..self.writers)
                 .map(|number| {
                     let (stop, commits) = (&stop, &commits);
                     scope.spawn(move || {
                         let place = (number, self.writers);
-                        let written = write_until(instance, database, place, customers, stop, commits);
+                        let written = write_until(live, place, customers, stop, commits);
                         // One that fails stops the others.
                         written.inspect_err(|_| stop.store(true, Ordering::Relaxed))
                     })
                 })
                 .collect();
-            self.wait(stage, begun, &stop, &commits);
+            let wait = |stage: &Stage<'_>, until| wait(stage, begun, until, &stop, &commits);
+            if let Some(backups) = live.backups {
+                wait(stage, self.duration / 2);
+                backed_up = backups.full(stage, &commits);
+            }
+            if backed_up.is_ok() {
+                wait(stage, self.duration);
+            }
+            stop.store(true, Ordering::Relaxed);
             writers
                 .into_iter()
                 .filter_map(|writer| writer.join().ok())
@@ -186,6 +224,7 @@ impl Plan {
         if ended.len() < self.writers {
             anyhow::bail!("a writer ended by a panic");
         }
+        backed_up?;
         for ended in ended {
             let (theirs, did) = ended?;
             model.add(theirs);
@@ -197,29 +236,27 @@ impl Plan {
             seconds,
         })
     }
+}
 
-    /// Until the time is over, somebody interrupts, or a writer fails.
-    fn wait(self, stage: &Stage<'_>, begun: Instant, stop: &AtomicBool, commits: &AtomicU64) {
-        let bar = bar(0, "{elapsed} of work, {pos} durable commits");
-        while begun.elapsed() < self.duration && stage.interrupt().is_ok() && !stop.load(Ordering::Relaxed) {
-            thread::sleep(TICK.min(self.duration.saturating_sub(begun.elapsed())));
-            bar.set_position(commits.load(Ordering::Relaxed));
-        }
-        stop.store(true, Ordering::Relaxed);
-        bar.finish_and_clear();
+/// Until so much time is over, somebody interrupts, or a writer fails.
+fn wait(stage: &Stage<'_>, begun: Instant, until: Duration, stop: &AtomicBool, commits: &AtomicU64) {
+    let bar = bar(0, "{elapsed} of work, {pos} durable commits");
+    while begun.elapsed() < until && stage.interrupt().is_ok() && !stop.load(Ordering::Relaxed) {
+        thread::sleep(TICK.min(until.saturating_sub(begun.elapsed())));
+        bar.set_position(commits.load(Ordering::Relaxed));
     }
+    bar.finish_and_clear();
 }
 
 fn write_until(
-    instance: &Instance,
-    database: &Database,
+    live: Live<'_>,
     place: (usize, usize),
     customers: &std::collections::BTreeMap<i64, u64>,
     stop: &AtomicBool,
     commits: &AtomicU64,
 ) -> Result<(Model, Counts), JetError> {
-    let session = instance.session()?;
-    let mut writer = Writer::new(&session, database, place, customers)?;
+    let session = live.instance.session()?;
+    let mut writer = Writer::new(&session, live.database, place, customers)?;
     while !stop.load(Ordering::Relaxed) {
         if writer.transaction()? {
             commits.fetch_add(1, Ordering::Relaxed);
