@@ -1,7 +1,7 @@
 use super::Service;
 use crate::backup::{BackupOutcome, BackupSession, PhaseName};
 use crate::engine::{
-    ColumnDefinition, Database, IndexDefinition, Instance, Parameters, TableDefinition, Term,
+    ColumnDefinition, Database, Event, IndexDefinition, Instance, Parameters, TableDefinition, Term,
 };
 use crate::error::JetErr;
 use crate::format::{ColumnType, Value};
@@ -10,9 +10,10 @@ use crate::restore::{RestoreOptions, RestorePlan, RestoreRequest};
 use crate::source::live::LiveOptions;
 use crate::source::remote::{RemoteSource, through_directory};
 use crate::store::{self, Schema, SpillDirectory};
+use parking_lot::Mutex;
 use std::fs;
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,6 +31,10 @@ struct Hosted {
 
 impl Hosted {
     fn new() -> Self {
+        Self::with(|parameters| parameters)
+    }
+
+    fn with(configure: impl FnOnce(Parameters) -> Parameters) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let instance = directory
             .path()
@@ -37,7 +42,7 @@ impl Hosted {
         fs::create_dir(&instance).unwrap();
         let path = instance.join("orders.edb");
         let parameters = Parameters::new(&instance).log_file_size(128);
-        let instance = Instance::init(parameters).unwrap();
+        let instance = Instance::init(configure(parameters)).unwrap();
         let database = instance.create_database(path).unwrap();
         let session = instance.session().unwrap();
         let transaction = session.begin().unwrap();
@@ -252,4 +257,29 @@ fn only_the_owner_may_connect() {
         .permissions()
         .mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn the_instance_hears_of_a_damaged_page_that_is_found_in_another_process() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let events = Arc::clone(&heard);
+    let hosted = Hosted::with(|parameters| {
+        parameters.event_sink(move |event| {
+            if let Event::Backup { number, .. } = event {
+                events.lock().push(*number);
+            }
+        })
+    });
+    hosted.insert(0..500);
+    hosted.instance.flush().unwrap();
+    let session = hosted.connect();
+    session.begin(FROZEN).unwrap();
+    let path = hosted.path().join("orders.edb");
+    let file = fs::File::options().read(true).write(true).open(path).unwrap();
+    file.write_all_at(b"not what was there", 6 * 4096 + 1000).unwrap();
+    let (handle, _) = session.open_file(std::ffi::OsStr::new("orders.edb")).unwrap();
+    let error = session.read_at(handle, &mut vec![0; 16 * 4096], 0).unwrap_err();
+    assert_eq!(error.code(), JetErr::ReadVerifyFailure);
+    session.end_with(2).unwrap();
+    assert_eq!(*heard.lock(), [210, 223, 220, 474, 215]);
 }

@@ -23,7 +23,7 @@ pub struct RemoteSource {
     directory: PathBuf,
     socket: String,
     /// Begins and ends the backup; when it is closed, the backup is aborted.
-    control: Mutex<Connection>,
+    control: Arc<Mutex<Connection>>,
     readers: Mutex<Option<Arc<Readers>>>,
     retries: u32,
     findings: Arc<Findings>,
@@ -40,14 +40,18 @@ impl RemoteSource {
             return Ok(None);
         };
         match Connection::open(directory, &socket, None) {
-            Ok((control, _)) => Ok(Some(RemoteSource {
-                directory: directory.to_path_buf(),
-                socket,
-                control: Mutex::new(control),
-                readers: Mutex::default(),
-                retries,
-                findings: Arc::default(),
-            })),
+            Ok((control, _)) => {
+                let control = Arc::new(Mutex::new(control));
+                let told = Arc::clone(&control);
+                Ok(Some(RemoteSource {
+                    directory: directory.to_path_buf(),
+                    socket,
+                    control,
+                    readers: Mutex::default(),
+                    retries,
+                    findings: Arc::new(Findings::heard_by(move |event| tell(&told, event))),
+                }))
+            }
             // A socket whose process has died.
             Err(error) if is_refused(&error) => Ok(None),
             Err(error) => Err(error),
@@ -201,11 +205,15 @@ impl Source for RemoteSource {
     }
 
     fn tell(&self, event: &BackupEvent) {
-        let (number, what) = (event.number(), event.to_string());
-        tracing::info!(number, "{what}");
-        let told = self.ask_for_nothing(&Request::Tell { number, what });
-        if let Err(error) = told {
-            tracing::debug!(%error, "the instance cannot be told");
-        }
+        tell(&self.control, event);
+    }
+}
+
+/// To `tracing` here, and to the event sink of the instance.
+fn tell(control: &Mutex<Connection>, event: &BackupEvent) {
+    event.trace();
+    let (number, what) = (event.number(), event.to_string());
+    if let Err(error) = control.lock().ask(&Request::Tell { number, what }) {
+        tracing::debug!(%error, "the instance cannot be told");
     }
 }
