@@ -23,12 +23,12 @@ pub(crate) struct TreeId {
 }
 
 /// A node's name.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Bookmark {
     /// The whole key.
-    pub(crate) key: Box<[u8]>,
+    pub(crate) key: Vec<u8>,
     /// The data in a tree whose keys are not unique; empty in others.
-    pub(crate) data: Box<[u8]>,
+    pub(crate) data: Vec<u8>,
 }
 
 /// A node's name, borrowed.
@@ -38,6 +38,14 @@ pub(crate) struct BookmarkRef<'a> {
     pub(crate) key: &'a [u8],
     /// The data in a tree whose keys are not unique; empty in others.
     pub(crate) data: &'a [u8],
+}
+
+/// A node's name that several have, in one piece.
+#[derive(Debug, Clone)]
+pub(crate) struct SharedBookmark {
+    /// The key, and behind it the data.
+    bytes: Arc<[u8]>,
+    key_len: usize,
 }
 
 impl TreeId {
@@ -108,7 +116,34 @@ impl BookmarkRef<'_> {
     }
 }
 
-impl Hash for Bookmark {
+impl SharedBookmark {
+    /// The same, borrowed.
+    pub(crate) fn name(&self) -> BookmarkRef<'_> {
+        let (key, data) = self.bytes.split_at_checked(self.key_len).unwrap_or_default();
+        BookmarkRef { key, data }
+    }
+}
+
+impl From<BookmarkRef<'_>> for SharedBookmark {
+    fn from(name: BookmarkRef<'_>) -> Self {
+        let bytes = match name.data {
+            [] => name.key.into(),
+            data => [name.key, data].concat().into(),
+        };
+        let key_len = name.key.len();
+        SharedBookmark { bytes, key_len }
+    }
+}
+
+impl PartialEq for SharedBookmark {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for SharedBookmark {}
+
+impl Hash for SharedBookmark {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.name().hash(state);
     }
@@ -121,8 +156,8 @@ impl Hash for BookmarkRef<'_> {
     }
 }
 
-impl Equivalent<Arc<Bookmark>> for BookmarkRef<'_> {
-    fn equivalent(&self, other: &Arc<Bookmark>) -> bool {
+impl Equivalent<SharedBookmark> for BookmarkRef<'_> {
+    fn equivalent(&self, other: &SharedBookmark) -> bool {
         *self == other.name()
     }
 }

@@ -15,8 +15,6 @@ use crate::error::{JetErr, JetResult};
 use crate::format::PageFlags;
 use crate::format::log_record::{Commit0, LogRecord};
 
-/// Transactions whose versions are dropped under one lock.
-const TRANSACTIONS_AT_ONCE: usize = 64;
 /// Nodes that are removed in one transaction.
 const NODES_AT_ONCE: usize = 32;
 
@@ -38,15 +36,7 @@ impl Core {
     /// Drops versions of some transactions. Returns whether there may be more.
     fn drop_versions(&self, database: &AttachedDatabase) -> bool {
         let oldest = self.shared.transactions.oldest_snapshot();
-        let mut state = database.write_anyway();
-        for _ in 0..TRANSACTIONS_AT_ONCE {
-            let Some(dropped) = state.versions.drop_seen(oldest) else {
-                return false;
-            };
-            state.deleted.extend(dropped.deleted);
-            state.added_to.extend(dropped.added);
-        }
-        true
+        database.write_anyway().drop_versions(oldest)
     }
 
     /// Looks at nodes to whose numbers something was added: long values to which nobody refers go, and records that fell
@@ -122,9 +112,9 @@ impl Core {
 
 fn delete_at_zero(change: &mut Change<'_>, of: &VersionOf) -> JetResult<()> {
     if of.tree.kind.contains(PageFlags::LONG_VALUE) {
-        remove_unreferenced(change, of.tree, &of.bookmark.key)
+        remove_unreferenced(change, of.tree, of.bookmark.name().key)
     } else {
-        delete_record_at_zero(change, of.tree.objid, &of.bookmark.key)
+        delete_record_at_zero(change, of.tree.objid, of.bookmark.name().key)
     }
 }
 

@@ -223,6 +223,12 @@ impl Session {
         })
     }
 
+    /// The number of its transaction; `None` outside of one.
+    pub(crate) fn transaction(&self) -> Option<u64> {
+        let open = self.open.borrow();
+        Some(open.as_ref()?.state().order())
+    }
+
     fn note_change(&self) {
         self.changes.set(self.changes.get() + 1);
     }
@@ -287,6 +293,8 @@ impl Session {
             let mut state = database.write_anyway();
             state.versions.commit(transaction.state());
             state.catalog.commit(transaction.state());
+            // Where no other transaction is older, at once: there are few, and they are in the processor's cache.
+            state.drop_versions(self.shared.transactions.oldest_snapshot());
         }
         logged
     }

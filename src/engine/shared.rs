@@ -37,7 +37,7 @@ pub(crate) struct Shared {
     is_stopping: AtomicBool,
     life: Mutex<Life>,
     /// Why nothing works any more.
-    failure: Mutex<Option<Failure>>,
+    failure: OnceLock<Failure>,
 }
 
 /// Writes pages and drops them when there are too many in memory.
@@ -87,7 +87,7 @@ impl Shared {
             room: OnceLock::new(),
             is_stopping: AtomicBool::new(false),
             life: Mutex::default(),
-            failure: Mutex::new(None),
+            failure: OnceLock::new(),
         }
     }
 
@@ -158,8 +158,7 @@ impl Shared {
     /// Stops the instance: what is in memory may contradict itself, or cannot be written any more. The first cause stays.
     /// Returns the error, for the caller to pass on.
     pub(crate) fn fail(&self, error: JetError) -> JetError {
-        let mut failure = self.failure.lock();
-        failure.get_or_insert_with(|| Failure {
+        self.failure.get_or_init(|| Failure {
             code: error.code(),
             what: error.to_string(),
         });
@@ -180,7 +179,7 @@ impl Shared {
 
     /// As [`check`](Self::check), for what must be possible when the service was stopped: to end the instance.
     pub(crate) fn check_works(&self) -> JetResult<()> {
-        match &*self.failure.lock() {
+        match self.failure.get() {
             None => Ok(()),
             Some(failure) => {
                 let what = format!("the instance stopped: {}", failure.what);
@@ -192,6 +191,6 @@ impl Shared {
 
     /// The `JET_err` that stopped the instance.
     pub(crate) fn failure(&self) -> Option<JetErr> {
-        self.failure.lock().as_ref().map(|failure| failure.code)
+        self.failure.get().map(|failure| failure.code)
     }
 }

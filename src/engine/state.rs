@@ -11,11 +11,12 @@ use super::versions::{VersionOf, Versions};
 use crate::error::{JetErr, JetError, JetResult};
 use crate::format::{FormatError, PageBuffer, PageSize, Verified, VerifiedPage};
 use crate::io::File;
+use hashbrown::HashMap;
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// A database that is attached to an instance.
 #[derive(Debug)]
@@ -26,12 +27,17 @@ pub(crate) struct AttachedDatabase {
     pub(crate) page_size: PageSize,
     pub(crate) file: Arc<dyn File>,
     state: RwLock<DatabaseState>,
+    /// See [`CatalogState::changes`].
+    schema_changes: Arc<AtomicU64>,
     /// It was detached: who still has it can do nothing with it.
     is_closed: AtomicBool,
 }
 
 /// Dbtimes from here on are marks, not times (log-and-recovery.md section 0).
 const DBTIME_MARKS: u64 = 0xFFFF_FFFF_FFFF_FFFB;
+
+/// Versions that are dropped under one lock, or those of one transaction, if they are more: others wait meanwhile.
+const VERSIONS_AT_ONCE: usize = 256;
 
 /// Pages that an operation needs together, often: the way from a root to a leaf and its neighbour.
 const KEPT: usize = 8;
@@ -49,6 +55,9 @@ pub(crate) struct DatabaseState {
     /// Nodes to whose numbers something was added, or from which it was taken back: long values to which nobody refers
     /// any more, and records that are to go at zero, may be among them.
     pub(crate) added_to: VecDeque<VersionOf>,
+    /// The last leaf of a tree, by its root, where something was inserted behind all nodes: who inserts in the order of
+    /// keys need not descend again. It may have become another page meanwhile.
+    pub(crate) last_leaves: HashMap<u32, u32>,
     /// Of the last change of a page.
     pub(crate) dbtime: u64,
     /// The last `objid` that was given to a tree.
@@ -90,6 +99,7 @@ impl DatabaseState {
             catalog: CatalogState::default(),
             deleted: VecDeque::new(),
             added_to: VecDeque::new(),
+            last_leaves: HashMap::new(),
             dbtime: 0,
             last_objid: 0,
             last_page: 0,
@@ -110,6 +120,21 @@ impl DatabaseState {
         if dbtime > self.dbtime && dbtime < DBTIME_MARKS {
             self.dbtime = dbtime;
         }
+    }
+
+    /// Drops versions of some transactions that everybody sees who sees what was committed up to `oldest_snapshot`.
+    /// Returns whether there may be more.
+    pub(crate) fn drop_versions(&mut self, oldest_snapshot: u64) -> bool {
+        let mut count = 0;
+        while count < VERSIONS_AT_ONCE {
+            let Some(dropped) = self.versions.drop_seen(oldest_snapshot) else {
+                return false;
+            };
+            count += dropped.count;
+            self.deleted.extend(dropped.deleted);
+            self.added_to.extend(dropped.added);
+        }
+        true
     }
 
     /// The dbtime of the next change.
@@ -140,6 +165,7 @@ impl AttachedDatabase {
             path,
             page_size,
             file,
+            schema_changes: state.catalog.changes(),
             state: RwLock::new(state),
             is_closed: AtomicBool::new(false),
         }
@@ -149,6 +175,11 @@ impl AttachedDatabase {
     /// that are begun have other numbers, from 7 on.
     pub(crate) fn own_session(&self) -> u16 {
         SessionIds::of_database(self.dbid)
+    }
+
+    /// As long as this is the same, a transaction sees the same tables.
+    pub(crate) fn schema_changes(&self) -> u64 {
+        self.schema_changes.load(Ordering::Acquire)
     }
 
     /// Has an operation look at pages, from the beginning again each time that one had to be read.
@@ -246,7 +277,7 @@ impl AttachedDatabase {
     /// # Errors
     /// It cannot be read, is damaged, or was never written.
     pub(crate) fn load(&self, state: &mut DatabaseState, pgno: u32) -> JetResult<()> {
-        if state.pages.get(pgno).is_none() {
+        if state.pages.peek(pgno).is_none() {
             let page = self.read_page(pgno)?;
             state.note_dbtime(&page);
             state.pages.put(page);

@@ -113,6 +113,21 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// How many leading bytes two strings have in common.
+#[inline]
+pub(crate) fn common_len(left: &[u8], right: &[u8]) -> usize {
+    let (left_words, right_words) = (left.as_chunks::<8>().0, right.as_chunks::<8>().0);
+    let same = left_words
+        .iter()
+        .zip(right_words)
+        .take_while(|(left, right)| left == right)
+        .count();
+    let start = 8 * same;
+    let (left, right) = (left.get(start..), right.get(start..));
+    let pairs = left.into_iter().flatten().zip(right.into_iter().flatten());
+    start + pairs.take_while(|(left, right)| left == right).count()
+}
+
 /// Writes `field` at `offset` of a buffer whose size the caller chose to hold it.
 ///
 /// A field outside the buffer is a defect of the caller; it is caught in debug builds and dropped in release.
@@ -127,5 +142,24 @@ pub fn put(buffer: &mut [u8], offset: usize, field: &[u8]) {
     );
     if let Some(target) = target {
         target.copy_from_slice(field);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::common_len;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_two_strings_have_in_common_ends_where_they_differ(
+            common in vec(0u8..3, 0..30), left in vec(0u8..3, 0..4), right in vec(0u8..3, 0..4),
+        ) {
+            let (left, right) = ([&common[..], &left].concat(), [&common[..], &right].concat());
+            let len = common_len(&left, &right);
+            prop_assert_eq!(&left[..len], &right[..len]);
+            prop_assert!(left.get(len).is_none() || left.get(len) != right.get(len));
+        }
     }
 }

@@ -92,23 +92,25 @@ impl KeyWriter {
         } else {
             room
         };
-        let mut bytes = match value {
-            None if self.rules.nulls_high => vec![NULL_HIGH],
-            None => vec![NULL],
+        let start = self.bytes.len();
+        match value {
+            None if self.rules.nulls_high => self.bytes.push(NULL_HIGH),
+            None => self.bytes.push(NULL),
             Some(value) => self.normalise(segment, value, limit)?,
-        };
+        }
         // What VarSegMac cuts was meant to be cut.
-        if bytes.len() > limit && limit == room {
+        if self.bytes.len() - start > limit && limit == room {
             if self.rules.refuse_truncation {
+                self.bytes.truncate(start);
                 return Err(error("key is longer than the index allows"));
             }
             self.is_cut = true;
         }
-        bytes.truncate(limit);
+        self.bytes.truncate(start + limit);
         if segment.descending {
-            bytes.iter_mut().for_each(|byte| *byte = !*byte);
+            let new = self.bytes.iter_mut().skip(start);
+            new.for_each(|byte| *byte = !*byte);
         }
-        self.bytes.append(&mut bytes);
         Ok(())
     }
 
@@ -127,16 +129,25 @@ impl KeyWriter {
         self.bytes
     }
 
-    /// Prefix and data of a value; longer than `limit` if it does not fit.
-    fn normalise(&self, segment: KeySegment, value: &[u8], limit: usize) -> Result<Vec<u8>, FormatError> {
+    /// Appends prefix and data of a value; more than `limit` bytes if it does not fit.
+    fn normalise(&mut self, segment: KeySegment, value: &[u8], limit: usize) -> Result<(), FormatError> {
+        let key = &mut self.bytes;
+        // Most values have no more than this many bytes in a key.
+        key.reserve(limit.min(value.len() + value.len() / GROUP_LEN + GROUP_LEN + 2));
         match segment.kind {
-            _ if segment.is_unicode() => Err(error("Unicode text has no key without Windows' sort keys")),
-            _ if value.is_empty() && segment.is_variable_length() => Ok(vec![ZERO_LENGTH]),
-            ColumnType::Text | ColumnType::LongText => Ok(text(value, limit)),
-            ColumnType::Binary if segment.is_fixed => Ok([&[VALUE], value].concat()),
-            ColumnType::Binary | ColumnType::LongBinary => Ok(groups(value, limit)),
-            kind => number(kind, value, self.rules.dot_net_guid),
+            _ if segment.is_unicode() => {
+                return Err(error("Unicode text has no key without Windows' sort keys"));
+            }
+            _ if value.is_empty() && segment.is_variable_length() => key.push(ZERO_LENGTH),
+            ColumnType::Text | ColumnType::LongText => text(key, value, limit),
+            ColumnType::Binary if segment.is_fixed => {
+                key.push(VALUE);
+                key.extend_from_slice(value);
+            }
+            ColumnType::Binary | ColumnType::LongBinary => groups(key, value, limit),
+            kind => number(key, kind, value, self.rules.dot_net_guid)?,
         }
+        Ok(())
     }
 }
 
@@ -152,25 +163,26 @@ impl KeySegment {
 }
 
 /// Text in an 8-bit code page: ASCII letters in upper case, up to the first NUL.
-fn text(value: &[u8], limit: usize) -> Vec<u8> {
+fn text(key: &mut Vec<u8>, value: &[u8], limit: usize) {
     let value = value.split(|&byte| byte == 0).next().unwrap_or_default();
-    let mut key = vec![VALUE];
+    let start = key.len();
+    key.push(VALUE);
     key.extend(value.iter().map(u8::to_ascii_uppercase));
     key.push(0);
-    if key.len() > limit && limit >= 2 {
+    if key.len() - start > limit && limit >= 2 {
         // The engine's habit: the last byte that fits is moved to upper case whatever it is (section 9).
-        if let (Some(last), Some(byte)) = (key.get_mut(limit - 1), value.get(limit - 2)) {
+        if let (Some(last), Some(byte)) = (key.get_mut(start + limit - 1), value.get(limit - 2)) {
             *last = byte.wrapping_sub(b'a' - b'A');
         }
     }
-    key
 }
 
 /// Variable binary: groups of eight bytes, each with a marker. Only as many groups as can fit are made.
-fn groups(value: &[u8], limit: usize) -> Vec<u8> {
-    let mut key = vec![VALUE];
+fn groups(key: &mut Vec<u8>, value: &[u8], limit: usize) {
+    let start = key.len();
+    key.push(VALUE);
     let mut rest = value;
-    while key.len() <= limit {
+    while key.len() - start <= limit {
         let (group, after) = rest.split_at(rest.len().min(GROUP_LEN));
         key.extend_from_slice(group);
         if after.is_empty() {
@@ -181,36 +193,40 @@ fn groups(value: &[u8], limit: usize) -> Vec<u8> {
         key.push(GROUP_CONTINUES);
         rest = after;
     }
-    key
 }
 
 /// Types whose values all have one length.
-fn number(kind: ColumnType, value: &[u8], dot_net_guid: bool) -> Result<Vec<u8>, FormatError> {
+fn number(key: &mut Vec<u8>, kind: ColumnType, value: &[u8], dot_net_guid: bool) -> Result<(), FormatError> {
     if kind.fixed_len() != Some(value.len()) {
         return Err(error(
             "a value in a key has a length that its type does not allow",
         ));
     }
-    let mut data: Vec<u8> = value.iter().rev().copied().collect();
+    key.push(VALUE);
+    if kind == ColumnType::Guid {
+        guid(key, value, dot_net_guid);
+        return Ok(());
+    }
+    let start = key.len();
+    key.extend(value.iter().rev());
+    let data = key.get_mut(start..).unwrap_or_default();
     match kind {
         ColumnType::Bit => data
             .iter_mut()
             .for_each(|byte| *byte = if *byte == 0 { 0 } else { 0xff }),
         ColumnType::Short | ColumnType::Long | ColumnType::LongLong | ColumnType::Currency => {
-            flip_sign(&mut data);
+            flip_sign(data);
         }
         ColumnType::IeeeSingle | ColumnType::IeeeDouble | ColumnType::DateTime => {
             if data.first().is_some_and(|byte| byte & 0x80 != 0) {
                 data.iter_mut().for_each(|byte| *byte = !*byte);
             } else {
-                flip_sign(&mut data);
+                flip_sign(data);
             }
         }
-        ColumnType::Guid => data = guid(value, dot_net_guid),
         _ => {}
     }
-    data.insert(0, VALUE);
-    Ok(data)
+    Ok(())
 }
 
 fn flip_sign(big_endian: &mut [u8]) {
@@ -219,11 +235,11 @@ fn flip_sign(big_endian: &mut [u8]) {
     }
 }
 
-fn guid(value: &[u8], dot_net: bool) -> Vec<u8> {
+fn guid(key: &mut Vec<u8>, value: &[u8], dot_net: bool) {
     const DEFAULT: [usize; 16] = [10, 11, 12, 13, 14, 15, 8, 9, 6, 7, 4, 5, 0, 1, 2, 3];
     const DOT_NET: [usize; 16] = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
     let order = if dot_net { DOT_NET } else { DEFAULT };
-    order.iter().filter_map(|&at| value.get(at)).copied().collect()
+    key.extend(order.iter().filter_map(|&at| value.get(at)));
 }
 
 fn error(what: &'static str) -> FormatError {

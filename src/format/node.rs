@@ -39,28 +39,55 @@ impl<'a> Node<'a> {
     /// Reads the node in `tag` of a page with prefix key `prefix_key`.
     #[inline]
     pub fn read(size: PageSize, tag: &Tag<'a>, prefix_key: &'a [u8]) -> Result<Self, FormatError> {
-        let fields = Fields::new(Structure::Node, tag.bytes);
-        let first = fields.u16(0)?;
+        Self::parse(size, tag, prefix_key).ok_or_else(|| outside(tag))
+    }
+
+    #[inline]
+    fn parse(size: PageSize, tag: &Tag<'a>, prefix_key: &'a [u8]) -> Option<Self> {
+        let (first, rest) = tag.bytes.split_first_chunk()?;
+        let first = u16::from_le_bytes(*first);
         let bits = if size.is_small() {
             tag.bits
         } else {
             first >> NODE_FLAGS_SHIFT
         };
         let flags = NodeFlags::from_bits_truncate(bits.to_le_bytes()[0]);
-        let (prefix, len_at) = if flags.contains(NodeFlags::COMPRESSED) {
-            let len = usize::from(first & KEY_LEN_MASK);
-            let prefix = Fields::new(Structure::Node, prefix_key).slice(0, len)?;
-            (prefix, 2)
+        let (prefix, suffix_len, rest) = if flags.contains(NodeFlags::COMPRESSED) {
+            let (second, rest) = rest.split_first_chunk()?;
+            let prefix = prefix_key.get(..usize::from(first & KEY_LEN_MASK))?;
+            (prefix, u16::from_le_bytes(*second), rest)
         } else {
-            (Default::default(), 0)
+            (&[][..], first, rest)
         };
-        let suffix_len = usize::from(fields.u16(len_at)? & KEY_LEN_MASK);
-        Ok(Node {
+        let (suffix, data) = rest.split_at_checked(usize::from(suffix_len & KEY_LEN_MASK))?;
+        Some(Node {
             flags,
             prefix,
-            suffix: fields.slice(len_at + 2, suffix_len)?,
-            data: fields.from(len_at + 2 + suffix_len)?,
+            suffix,
+            data,
         })
+    }
+
+    /// Of the key of the node in `tag`, how many bytes stand in the page's prefix key, and the bytes that do not.
+    #[inline]
+    pub(super) fn key_parts(size: PageSize, tag: &Tag<'a>) -> Result<(usize, &'a [u8]), FormatError> {
+        let parts = || {
+            let (first, rest) = tag.bytes.split_first_chunk()?;
+            let first = u16::from_le_bytes(*first);
+            let bits = if size.is_small() {
+                tag.bits
+            } else {
+                first >> NODE_FLAGS_SHIFT
+            };
+            let first = usize::from(first & KEY_LEN_MASK);
+            if bits & u16::from(NodeFlags::COMPRESSED.bits()) == 0 {
+                return Some((0, rest.get(..first)?));
+            }
+            let (second, rest) = rest.split_first_chunk()?;
+            let suffix_len = usize::from(u16::from_le_bytes(*second) & KEY_LEN_MASK);
+            Some((first, rest.get(..suffix_len)?))
+        };
+        parts().ok_or_else(|| outside(tag))
     }
 
     /// Whether the node is deleted and so no row.
@@ -94,6 +121,12 @@ impl<'a> Node<'a> {
     pub fn child(&self) -> Result<u32, FormatError> {
         Fields::new(Structure::Node, self.data).u32(0)
     }
+}
+
+#[cold]
+fn outside(tag: &Tag<'_>) -> FormatError {
+    let what = "a node's key does not lie in its tag and the page's prefix key";
+    FormatError::other(Structure::Node, tag.offset, what)
 }
 
 #[cfg(test)]

@@ -171,7 +171,7 @@ pub struct Page<'a> {
     pub pgno: u32,
     /// The header.
     pub header: PageHeader,
-    bytes: &'a [u8],
+    pub(super) bytes: &'a [u8],
 }
 
 impl<'a> Page<'a> {
@@ -248,24 +248,39 @@ impl<'a> Page<'a> {
     /// Tag `index` (0 is the external header).
     #[inline]
     pub fn tag(&self, index: usize) -> Result<Tag<'a>, FormatError> {
-        let fields = Fields::new(Structure::Page, self.bytes);
-        let place = (index + 1)
-            .checked_mul(TAG_LEN)
-            .and_then(|back| self.bytes.len().checked_sub(back))
-            .filter(|_| index < usize::from(self.header.tags))
-            .ok_or_else(|| self.error(offset::TAG_STATE, format!("has no tag {index}")))?;
+        self.find_tag(index).ok_or_else(|| self.no_tag(index))
+    }
+
+    /// Tag `index`. Bisection comes here for each node: errors are made elsewhere.
+    #[inline]
+    fn find_tag(&self, index: usize) -> Option<Tag<'a>> {
+        if index >= usize::from(self.header.tags) {
+            return None;
+        }
+        let place = self.bytes.len().checked_sub((index + 1) * TAG_LEN)?;
+        let [length, length_high, start, start_high] = *self.bytes.get(place..)?.first_chunk()?;
+        let length = u16::from_le_bytes([length, length_high]);
+        let start = u16::from_le_bytes([start, start_high]);
         let mask = if self.size.is_small() {
             SMALL_TAG_MASK
         } else {
             LARGE_TAG_MASK
         };
-        let (length, start) = (fields.u16(place)?, fields.u16(place + 2)?);
         let offset = self.size.header_len() + usize::from(start & mask);
-        Ok(Tag {
+        Some(Tag {
             offset,
-            bytes: fields.slice(offset, usize::from(length & mask))?,
+            bytes: self.bytes.get(offset..)?.get(..usize::from(length & mask))?,
             bits: start >> NODE_FLAGS_SHIFT,
         })
+    }
+
+    #[cold]
+    fn no_tag(&self, index: usize) -> FormatError {
+        let what = match index < usize::from(self.header.tags) {
+            true => format!("tag {index} is outside of the page"),
+            false => format!("has no tag {index}"),
+        };
+        self.error(offset::TAG_STATE, what)
     }
 
     /// The bytes of tag 0: space header, split buffer, or prefix key (section 2.5). Empty if the page has no tags.
@@ -278,11 +293,11 @@ impl<'a> Page<'a> {
 
     /// The key that compressed nodes of this page begin with (section 2.4).
     pub fn prefix_key(&self) -> Result<&'a [u8], FormatError> {
-        let external = self.external_header()?;
         if !self.flags().contains(PageFlags::ROOT) {
-            return Ok(external);
+            return self.external_header();
         }
         if self.flags().contains(PageFlags::SPACE_TREE) {
+            let external = self.external_header()?;
             return Ok(external.get(SplitBuffer::LEN..).unwrap_or_default());
         }
         Ok(&[])
@@ -296,7 +311,10 @@ impl<'a> Page<'a> {
 
     /// Node `index` of the page, whose prefix key this is.
     #[inline]
-    fn node_after(&self, prefix_key: &'a [u8], index: usize) -> Result<Node<'a>, FormatError> {
+    pub(crate) fn node_after<'p>(&self, prefix_key: &'p [u8], index: usize) -> Result<Node<'p>, FormatError>
+    where
+        'a: 'p,
+    {
         let tag = self.tag(index + usize::from(self.header.reserved_tags))?;
         Node::read(self.size, &tag, prefix_key)
     }
@@ -320,6 +338,25 @@ impl<'a> Page<'a> {
         while low < high {
             let middle = low.midpoint(high);
             if fits(&self.node_after(prefix_key, middle)?) {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        Ok(low)
+    }
+
+    /// The same by the keys alone: how many bytes of the page's prefix key a key begins with, and the rest of it. It looks
+    /// at less of each node, and is for searches in leaves and above that every operation makes.
+    #[inline]
+    pub(crate) fn first_key_where(&self, fits: impl Fn(usize, &[u8]) -> bool) -> Result<usize, FormatError> {
+        let reserved = usize::from(self.header.reserved_tags);
+        let (mut low, mut high) = (0, self.node_count());
+        while low < high {
+            let middle = low.midpoint(high);
+            let tag = self.tag(middle + reserved)?;
+            let (prefix_len, suffix) = Node::key_parts(self.size, &tag)?;
+            if fits(prefix_len, suffix) {
                 high = middle;
             } else {
                 low = middle + 1;

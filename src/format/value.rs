@@ -101,6 +101,15 @@ impl Value {
         }
     }
 
+    /// The bytes that records store of it, or of the first of several values; `None` for NULL.
+    pub fn first_stored(&self) -> Option<Cow<'_, [u8]>> {
+        match self {
+            Value::Binary(bytes) => Some(Cow::Borrowed(bytes)),
+            Value::Text(text) => Some(Cow::Borrowed(&text.bytes)),
+            other => other.stored().into_iter().next(),
+        }
+    }
+
     /// Whether a column of type `kind` can hold it; the code page of text must be `code_page`. NULL fits every column.
     pub fn fits(&self, kind: ColumnType, code_page: u16) -> bool {
         match self {

@@ -182,9 +182,13 @@ impl IndexKeys {
         record: &Record<'r>,
         long_values: Option<ReadLongValue<'_>>,
     ) -> JetResult<Vec<u8>> {
-        let values = self.values(record, long_values)?;
-        let first = values.iter().map(|values| values.first().map(|value| &**value));
-        self.key(&first.collect::<Vec<_>>()).map(|(key, _)| key)
+        let most = self.bytes_needed();
+        let first = self.segments.iter().map(|segment| {
+            let instance = segment.column.first_instance(record)?;
+            let plain = instance.map(|instance| plain(&instance, long_values, most));
+            plain.transpose()
+        });
+        self.key(first).map(|(key, _)| key)
     }
 
     /// The values that keys are made of; of a segment that is not multi-valued only the first.
@@ -271,7 +275,7 @@ impl IndexKeys {
     }
 
     fn add_key(&self, chosen: &[Option<&[u8]>], keys: &mut Vec<Vec<u8>>) -> JetResult<bool> {
-        let (key, nulls) = self.key(chosen)?;
+        let (key, nulls) = self.key(chosen.iter().map(|value| Ok(*value)))?;
         let is_allowed = match nulls {
             Nulls::None => true,
             Nulls::Some => self.flags.contains(IndexFlags::ALLOW_SOME_NULLS),
@@ -287,22 +291,25 @@ impl IndexKeys {
         Ok(is_allowed && nulls != Nulls::All)
     }
 
-    fn key(&self, chosen: &[Option<&[u8]>]) -> JetResult<(Vec<u8>, Nulls)> {
+    fn key<V: AsRef<[u8]>>(
+        &self,
+        chosen: impl Iterator<Item = JetResult<Option<V>>>,
+    ) -> JetResult<(Vec<u8>, Nulls)> {
         let mut writer = KeyWriter::new(self.rules);
-        for (segment, value) in self.segments.iter().zip(chosen) {
+        let (mut nulls, mut is_first_null) = (0, false);
+        for (at, (segment, value)) in self.segments.iter().zip(chosen).enumerate() {
+            let value = value?;
             if self.comparison == Comparison::Keys {
-                writer.push(segment.key, *value)?;
+                writer.push(segment.key, value.as_ref().map(AsRef::as_ref))?;
             }
+            nulls += usize::from(value.is_none());
+            is_first_null |= at == 0 && value.is_none();
         }
-        let is_null = |value: &Option<&[u8]>| value.is_none();
-        let nulls = if chosen.iter().all(is_null) {
-            Nulls::All
-        } else if chosen.first().is_some_and(is_null) {
-            Nulls::First
-        } else if chosen.iter().any(is_null) {
-            Nulls::Some
-        } else {
-            Nulls::None
+        let nulls = match nulls {
+            0 => Nulls::None,
+            nulls if nulls == self.segments.len() => Nulls::All,
+            _ if is_first_null => Nulls::First,
+            _ => Nulls::Some,
         };
         let is_refused = |flag| self.refuses && self.flags.contains(flag);
         if nulls != Nulls::None && is_refused(IndexFlags::NO_NULL_SEGMENT) {

@@ -64,24 +64,47 @@ impl RecordColumn {
     /// # Errors
     /// The record is damaged.
     pub(crate) fn instances<'r>(&'r self, record: &Record<'r>) -> Result<Vec<Instance<'r>>, FormatError> {
+        match self.id.class() {
+            ColumnClass::Tagged => match record.tagged(self.id, self.derived)? {
+                Some(value) => (0..value.len()?).map(|index| value.instance(index)).collect(),
+                None => Ok(self.default_instance().into_iter().collect()),
+            },
+            _ => Ok(self.first_instance(record)?.into_iter().collect()),
+        }
+    }
+
+    /// The first value of the column in a record; `None` for NULL.
+    ///
+    /// # Errors
+    /// The record is damaged.
+    pub(crate) fn first_instance<'r>(
+        &'r self,
+        record: &Record<'r>,
+    ) -> Result<Option<Instance<'r>>, FormatError> {
         let stored = match self.id.class() {
             ColumnClass::Fixed => record.fixed(self.id, self.offset, self.size)?,
             ColumnClass::Variable => record.variable(self.id)?,
             ColumnClass::Tagged => match record.tagged(self.id, self.derived)? {
-                Some(value) => return (0..value.len()?).map(|index| value.instance(index)).collect(),
+                Some(value) if value.len()? == 0 => Stored::Null,
+                Some(value) => return value.instance(0).map(Some),
                 None => Stored::Absent,
             },
         };
-        let plain = |data| Instance {
-            storage: Storage::Plain,
-            data,
-        };
         Ok(match stored {
-            Stored::Absent => self.default.as_deref().map(plain).into_iter().collect(),
-            Stored::Null => Vec::new(),
-            Stored::Value(data) => vec![plain(data)],
+            Stored::Absent => self.default_instance(),
+            Stored::Null => None,
+            Stored::Value(data) => Some(plain_instance(data)),
         })
     }
+
+    fn default_instance(&self) -> Option<Instance<'_>> {
+        self.default.as_deref().map(plain_instance)
+    }
+}
+
+fn plain_instance(data: &[u8]) -> Instance<'_> {
+    let storage = Storage::Plain;
+    Instance { storage, data }
 }
 
 /// The plain bytes of a value, or the first of them: at least `most`, where it has so many.

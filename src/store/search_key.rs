@@ -130,7 +130,7 @@ impl SearchKey {
         limit: KeyLimit,
     ) -> JetResult<&mut Self> {
         if let Some((column, segment)) = index.segment(self.columns)
-            && !(value.fits(segment.kind, column.code_page) && value.stored().len() <= 1)
+            && (!value.fits(segment.kind, column.code_page) || has_several(value))
         {
             let what = format!(
                 "column {} is of type {}: {value} is not",
@@ -138,7 +138,7 @@ impl SearchKey {
             );
             return Err(JetError::rule(JetErr::InvalidColumnType, what));
         }
-        self.column(index, value.stored().first().map(|bytes| &**bytes), limit)
+        self.column(index, value.first_stored().as_deref(), limit)
     }
 
     fn push(
@@ -169,7 +169,11 @@ impl SearchKey {
             bytes: writer.finish(),
         };
         self.has_limit = made.limit(limit);
-        self.bytes.append(&mut made.bytes);
+        if self.bytes.is_empty() {
+            self.bytes = made.bytes;
+        } else {
+            self.bytes.append(&mut made.bytes);
+        }
         Ok(())
     }
 
@@ -177,12 +181,16 @@ impl SearchKey {
     ///
     /// # Errors
     /// It has no columns (`JET_errKeyNotMade`).
-    pub(crate) fn bytes(&self) -> JetResult<&[u8]> {
+    pub(crate) fn finish(self) -> JetResult<Vec<u8>> {
         if self.columns == 0 {
             return Err(JetError::rule(JetErr::KeyNotMade, "the key has no columns"));
         }
-        Ok(&self.bytes)
+        Ok(self.bytes)
     }
+}
+
+fn has_several(value: &Value) -> bool {
+    matches!(value, Value::Multi(_)) && value.stored().len() > 1
 }
 
 /// A segment that a limit is set on.
@@ -369,7 +377,7 @@ mod tests {
             };
             key.column(index, Some(value), limit)?;
         }
-        key.bytes().map(<[u8]>::to_vec)
+        key.finish()
     }
 
     fn filled(start: &[u8], len: usize) -> Vec<u8> {

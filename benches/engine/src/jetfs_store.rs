@@ -62,10 +62,10 @@ impl Store for Jetfs {
         let _reading = session.begin()?;
         let mut table = self.database.open_table(&session, "kv")?;
         let column = table.column("v")?;
-        let mut found = 0;
+        let (mut found, mut value) = (0, Vec::new());
         for key in keys {
             if table.seek(&[Value::Binary(key.to_vec())], Seek::Equal)? {
-                found += u64::from(len(&table, column)? > 0);
+                found += u64::from(table.value_bytes(column, &mut value)? && !value.is_empty());
             }
         }
         Ok(found)
@@ -76,10 +76,10 @@ impl Store for Jetfs {
         let _reading = session.begin()?;
         let mut table = self.database.open_table(&session, "kv")?;
         let column = table.column("v")?;
-        let (mut bytes, mut is_there) = (0, table.move_first()?);
-        while is_there {
-            bytes += len(&table, column)?;
-            is_there = table.move_next()?;
+        let (mut bytes, mut value) = (0, Vec::new());
+        while table.move_next()? {
+            table.value_bytes(column, &mut value)?;
+            bytes += value.len() as u64;
         }
         Ok(bytes)
     }
@@ -87,13 +87,6 @@ impl Store for Jetfs {
     fn close(self: Box<Self>) -> Result<()> {
         Ok(self.instance.term(Term::Complete)?)
     }
-}
-
-fn len(table: &Table<'_>, column: ColumnId) -> Result<u64> {
-    Ok(match table.value(column)? {
-        Value::Binary(value) => value.len() as u64,
-        _ => 0,
-    })
 }
 
 struct JetfsWriter<'s> {
@@ -108,8 +101,8 @@ impl Writer for JetfsWriter<'_> {
         let [k, v] = self.columns;
         for (key, value) in rows {
             let mut update = self.table.insert()?;
-            update.set(k, &Value::Binary(key.to_vec()))?;
-            update.set(v, &Value::Binary(value.to_vec()))?;
+            update.set_bytes(k, &key)?;
+            update.set_bytes(v, &value)?;
             update.save()?;
         }
         Ok(transaction.commit()?)

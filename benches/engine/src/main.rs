@@ -14,7 +14,7 @@ mod work;
 use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use store::Kind;
-use work::{Amount, Line, Watch};
+use work::{Amount, Line, Part, Watch};
 
 /// The first one is compared with the others.
 const STORES: [Kind; 3] = [jetfs_store::JETFS, sqlite_store::SQLITE, redb_store::REDB];
@@ -71,6 +71,7 @@ impl Plan {
                 rows: 1_000_000,
                 commits: 8000,
                 watch: Watch::Wall,
+                part: None,
             },
             rounds: 3,
             directory: std::env::temp_dir(),
@@ -91,10 +92,14 @@ impl Plan {
                 "--rounds" => plan.rounds = value.parse()?,
                 "--dir" => plan.directory = value.into(),
                 "--only" => plan.only = Some(value),
+                "--part" => {
+                    let part = Part::of(&value);
+                    plan.amount.part = Some(part.with_context(|| format!("there is no part {value}"))?);
+                }
                 other => {
                     bail!(
                         "unknown argument {other}: --rows N, --commits N, --rounds N, --dir DIR, --only STORE, \
-                         --processor-time"
+                         --part commits|ordered|random|crash, --processor-time"
                     )
                 }
             }
@@ -112,6 +117,9 @@ fn report(stores: &[Kind], measured: &Measured) {
     println!("| work | {} |", heads.join(" | "));
     println!("|---|{}", "---|".repeat(heads.len()));
     for (line, by_store) in work::LINES.iter().zip(measured) {
+        if by_store.iter().flatten().any(|value| value.is_nan()) {
+            continue;
+        }
         let mut cells: Vec<String> = by_store.iter().map(|values| cell(values)).collect();
         let others = by_store.iter().skip(1);
         cells.extend(others.map(|other| ratio(line, &by_store[0], other)));

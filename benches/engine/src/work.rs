@@ -7,7 +7,7 @@ use nix::time::{ClockId, clock_gettime};
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A line of the table.
@@ -54,6 +54,30 @@ pub struct Amount {
     pub rows: u64,
     pub commits: u64,
     pub watch: Watch,
+    /// All of it, or one part: who looks for what costs time wants nothing else in the profile.
+    pub part: Option<Part>,
+}
+
+/// Lines of work that are done with the same rows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Commits,
+    Ordered,
+    /// The reads too.
+    Random,
+    Crash,
+}
+
+impl Part {
+    pub fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "commits" => Part::Commits,
+            "ordered" => Part::Ordered,
+            "random" => Part::Random,
+            "crash" => Part::Crash,
+            _ => return None,
+        })
+    }
 }
 
 /// By which time it is measured.
@@ -83,48 +107,55 @@ impl Watch {
     }
 }
 
-/// Does every line of work with one store, in new directories below `directory`.
-pub fn measure(kind: Kind, directory: &Path, amount: Amount) -> Result<Vec<f64>> {
-    let Amount { rows, commits, watch } = amount;
-    let place = |name: &str| -> Result<_> {
-        let place = directory.join(name);
-        std::fs::create_dir_all(&place)?;
-        Ok(place)
-    };
-    let open = |place: &Path| (kind.open)(place, Settings::default());
-    let mut measured = Vec::new();
-    for threads in [1, 8] {
-        let store = open(&place(&format!("commits-{threads}"))?)?;
-        measured.push(commit(&*store, threads, commits, watch)?);
+/// Does every line of work with one store, in new directories below `directory`. NaN: this was not wanted.
+pub fn measure(kind: Kind, directory: &Path, amount: Amount) -> Result<[f64; LINES.len()]> {
+    let mut measured = [f64::NAN; LINES.len()];
+    let [commits, commits_8, ordered, random, reads, scanned, crashed, size] = &mut measured;
+    let is_wanted = |part| amount.part.is_none_or(|wanted| wanted == part);
+    if is_wanted(Part::Commits) {
+        *commits = commit(kind, directory, 1, amount)?;
+        *commits_8 = commit(kind, directory, 8, amount)?;
+    }
+    let mut numbers: Vec<u64> = (0..amount.rows).collect();
+    if is_wanted(Part::Ordered) {
+        let place = new_place(directory, "ordered")?;
+        let store = (kind.open)(&place, Settings::default())?;
+        *ordered = insert(&*store, &numbers, amount.watch)?;
+        store.close()?;
+        *size = std::fs::metadata(place.join(kind.file))?.len() as f64 / amount.rows as f64;
+    }
+    if is_wanted(Part::Random) {
+        numbers.shuffle(&mut SmallRng::seed_from_u64(7));
+        let store = (kind.open)(&new_place(directory, "random")?, Settings::default())?;
+        *random = insert(&*store, &numbers, amount.watch)?;
+        *reads = point_reads(&*store, amount.rows, amount.watch)?;
+        *scanned = scan(&*store, amount.rows, amount.watch)?;
         store.close()?;
     }
-    let numbers: Vec<u64> = (0..rows).collect();
-    let ordered = place("ordered")?;
-    let store = open(&ordered)?;
-    measured.push(insert(&*store, &numbers, watch)?);
-    store.close()?;
-    let size = std::fs::metadata(ordered.join(kind.file))?.len();
-    let mut shuffled = numbers;
-    shuffled.shuffle(&mut SmallRng::seed_from_u64(7));
-    let store = open(&place("random")?)?;
-    measured.push(insert(&*store, &shuffled, watch)?);
-    measured.push(point_reads(&*store, rows, watch)?);
-    measured.push(scan(&*store, rows, watch)?);
-    store.close()?;
-    measured.push(crash::open_after(kind, &place("crash")?, rows, watch)?);
-    measured.push(size as f64 / rows as f64);
+    if is_wanted(Part::Crash) {
+        let place = new_place(directory, "crash")?;
+        *crashed = crash::open_after(kind, &place, amount.rows, amount.watch)?;
+    }
     Ok(measured)
 }
 
-fn commit(store: &dyn Store, threads: u64, commits: u64, watch: Watch) -> Result<f64> {
-    let each = commits / threads;
+fn new_place(directory: &Path, name: &str) -> Result<PathBuf> {
+    let place = directory.join(name);
+    std::fs::create_dir_all(&place)?;
+    Ok(place)
+}
+
+fn commit(kind: Kind, directory: &Path, threads: u64, amount: Amount) -> Result<f64> {
+    let place = new_place(directory, &format!("commits-{threads}"))?;
+    let store = (kind.open)(&place, Settings::default())?;
+    let each = amount.commits / threads;
     let from_thread = |thread: u64| {
         store.write(&mut |writer| {
             (0..each)
                 .try_for_each(|number| writer.put_all(&mut std::iter::once(row(number * threads + thread))))
         })
     };
-    let ((), took) = watch.time(|| {
+    let ((), took) = amount.watch.time(|| {
         std::thread::scope(|scope| {
             let workers: Vec<_> = (0..threads)
                 .map(|thread| scope.spawn(move || from_thread(thread)))
@@ -133,6 +164,7 @@ fn commit(store: &dyn Store, threads: u64, commits: u64, watch: Watch) -> Result
             ends.try_for_each(|ended| ended.expect("a writer panicked"))
         })
     })?;
+    store.close()?;
     Ok((each * threads) as f64 / took)
 }
 

@@ -8,9 +8,11 @@ use super::live_table::LiveTable;
 use crate::engine::bookmark::TreeId;
 use crate::engine::transactions::TransactionState;
 use crate::error::{JetErr, JetError, JetResult};
+use hashbrown::HashMap;
 use parking_lot::Mutex;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a transaction does to a table's schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +48,10 @@ pub(super) struct Counters {
 /// See the head of this file. Belongs to the database's state, whose lock protects what it says of pages; its own lock
 /// is for readers that share that one.
 #[derive(Debug, Default)]
-pub(crate) struct CatalogState(Mutex<Inner>);
+pub(crate) struct CatalogState {
+    inner: Mutex<Inner>,
+    changes: Arc<AtomicU64>,
+}
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -80,9 +85,19 @@ struct OpenChange {
 }
 
 impl CatalogState {
+    /// Grows with all that may change how somebody sees a table. What a transaction sees is the same as long as this is,
+    /// whatever others commit; who reads it in a transaction needs no lock.
+    pub(crate) fn changes(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.changes)
+    }
+
+    fn note_change(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// The table, if it was read and `reader` sees it so.
     pub(super) fn table(&self, objid: u32, reader: &TransactionState) -> Option<Arc<LiveTable>> {
-        let inner = self.0.lock();
+        let inner = self.inner.lock();
         if inner.is_settled(objid, reader) {
             inner.tables.get(&objid).cloned()
         } else {
@@ -92,7 +107,7 @@ impl CatalogState {
 
     /// Keeps a table that was read for `reader`, if everybody sees it so.
     pub(super) fn keep(&self, table: &Arc<LiveTable>, reader: &TransactionState) {
-        let mut inner = self.0.lock();
+        let mut inner = self.inner.lock();
         if inner.is_settled(table.schema.objid, reader) {
             inner.tables.insert(table.schema.objid, Arc::clone(table));
         }
@@ -100,12 +115,14 @@ impl CatalogState {
 
     /// Forgets a table that was read: it got something that everybody sees at once.
     pub(super) fn forget(&self, objid: u32) {
-        self.0.lock().tables.remove(&objid);
+        self.note_change();
+        self.inner.lock().tables.remove(&objid);
     }
 
     /// Notes a change.
     pub(super) fn add(&self, transaction: &TransactionState, level: u8, objid: u32, change: SchemaChange) {
-        self.0.lock().open.push(OpenChange {
+        self.note_change();
+        self.inner.lock().open.push(OpenChange {
             trx: transaction.trx(),
             level,
             objid,
@@ -115,7 +132,7 @@ impl CatalogState {
 
     /// Whether `transaction` made this table and nobody else sees it yet.
     pub(super) fn is_made_by(&self, transaction: &TransactionState, objid: u32) -> bool {
-        let inner = self.0.lock();
+        let inner = self.inner.lock();
         let mut own = inner
             .open
             .iter()
@@ -130,7 +147,7 @@ impl CatalogState {
     /// # Errors
     /// `JET_errWriteConflict`: another transaction does, or did since this one began.
     pub(super) fn check_schema(&self, objid: u32, transaction: &TransactionState) -> JetResult<()> {
-        let inner = self.0.lock();
+        let inner = self.inner.lock();
         let by_other = |open: &OpenChange| open.objid == objid && open.trx != transaction.trx();
         let since = inner.committed.get(&objid).map_or(0, |committed| committed.any);
         if inner.open.iter().any(by_other) || since > transaction.snapshot() {
@@ -144,7 +161,7 @@ impl CatalogState {
     /// # Errors
     /// `JET_errWriteConflict`: another transaction makes an index or deletes the table, or did since this one began.
     pub(crate) fn check_records(&self, objid: u32, transaction: &TransactionState) -> JetResult<()> {
-        let inner = self.0.lock();
+        let inner = self.inner.lock();
         let by_other = |open: &OpenChange| {
             open.objid == objid && open.trx != transaction.trx() && open.change == SchemaChange::Records
         };
@@ -160,12 +177,12 @@ impl CatalogState {
 
     /// A session opened a cursor on a table.
     pub(crate) fn open_cursor(&self, objid: u32, session: u16) {
-        self.0.lock().cursors.entry(objid).or_default().push(session);
+        self.inner.lock().cursors.entry(objid).or_default().push(session);
     }
 
     /// A session closed a cursor.
     pub(crate) fn close_cursor(&self, objid: u32, session: u16) {
-        let mut inner = self.0.lock();
+        let mut inner = self.inner.lock();
         let Some(sessions) = inner.cursors.get_mut(&objid) else {
             return;
         };
@@ -182,7 +199,7 @@ impl CatalogState {
     /// # Errors
     /// `JET_errTableInUse`.
     pub(super) fn check_unused(&self, objid: u32, session: u16) -> JetResult<()> {
-        let inner = self.0.lock();
+        let inner = self.inner.lock();
         let sessions = inner.cursors.get(&objid).map_or(&[][..], Vec::as_slice);
         if sessions.iter().all(|one| *one == session) {
             return Ok(());
@@ -193,36 +210,42 @@ impl CatalogState {
 
     /// The last numbers that were given out for a table.
     pub(super) fn counters(&self, objid: u32) -> Counters {
-        self.0.lock().counters.get(&objid).copied().unwrap_or_default()
+        self.inner
+            .lock()
+            .counters
+            .get(&objid)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Notes them.
     pub(super) fn set_counters(&self, objid: u32, counters: Counters) {
-        self.0.lock().counters.insert(objid, counters);
+        self.inner.lock().counters.insert(objid, counters);
     }
 
     /// The last LID that was given out in the long value tree of this objid.
     pub(crate) fn last_lid(&self, objid: u32) -> Option<u32> {
-        self.0.lock().lids.get(&objid).copied()
+        self.inner.lock().lids.get(&objid).copied()
     }
 
     /// Notes it.
     pub(crate) fn set_last_lid(&self, objid: u32, lid: u32) {
-        self.0.lock().lids.insert(objid, lid);
+        self.inner.lock().lids.insert(objid, lid);
     }
 
     /// A level was committed: what it did is now of the level above.
     pub(crate) fn commit_level(&self, transaction: &TransactionState, level: u8) {
-        let mut inner = self.0.lock();
+        let mut inner = self.inner.lock();
         let own = inner.open.iter_mut().filter(|open| open.trx == transaction.trx());
         own.for_each(|open| open.level = open.level.min(level));
     }
 
     /// A transaction was committed, and has its stamp.
     pub(crate) fn commit(&self, transaction: &TransactionState) {
-        let mut inner = self.0.lock();
+        let mut inner = self.inner.lock();
         let stamp = transaction.stamp().unwrap_or(u64::MAX);
         for open in inner.take(transaction, 0) {
+            self.note_change();
             inner.tables.remove(&open.objid);
             if let SchemaChange::Unneeded(lent) = open.change {
                 inner.unneeded.push_back((stamp, lent));
@@ -238,9 +261,10 @@ impl CatalogState {
 
     /// What a transaction did at `level` and deeper was taken back.
     pub(crate) fn roll_back(&self, transaction: &TransactionState, level: u8) {
-        let mut inner = self.0.lock();
+        let mut inner = self.inner.lock();
         // The trees of a table before the table, which lent them their space.
         for open in inner.take(transaction, level).into_iter().rev() {
+            self.note_change();
             if let SchemaChange::Made(lent) | SchemaChange::Grown(lent) = open.change {
                 inner.unneeded.push_back((0, lent));
             }
@@ -250,7 +274,7 @@ impl CatalogState {
     /// The next tree to be given back, if everybody who sees what was committed up to `oldest_snapshot` knows that it is
     /// not needed.
     pub(super) fn take_unneeded(&self, oldest_snapshot: u64) -> Option<Lent> {
-        let mut inner = self.0.lock();
+        let mut inner = self.inner.lock();
         let at = inner
             .unneeded
             .iter()
@@ -260,17 +284,17 @@ impl CatalogState {
 
     /// Notes that a tree was given back.
     pub(super) fn note_given_back(&self, objid: u32) {
-        self.0.lock().given_back.insert(objid);
+        self.inner.lock().given_back.insert(objid);
     }
 
     /// Whether a tree was given back: its pages belong to others.
     pub(crate) fn has_given_back(&self, objid: u32) -> bool {
-        self.0.lock().given_back.contains(&objid)
+        self.inner.lock().given_back.contains(&objid)
     }
 
     /// Puts a tree back that could not be given back now.
     pub(super) fn put_unneeded(&self, lent: Lent) {
-        self.0.lock().unneeded.push_front((0, lent));
+        self.inner.lock().unneeded.push_front((0, lent));
     }
 }
 

@@ -117,7 +117,7 @@ impl RecordUpdate {
             }
             ColumnClass::Tagged => self.set_tagged(column, value, how).map(|()| Outcome::Done),
         }?;
-        self.changed.insert(id);
+        self.note_changed(id);
         Ok(outcome)
     }
 
@@ -247,8 +247,9 @@ impl RecordUpdate {
 
     /// Puts a value that the record has room for; what was there before.
     pub(super) fn put_variable(&mut self, id: ColumnId, value: Option<&[u8]>) -> Option<Cow<'static, [u8]>> {
+        let value = value.map(|value| self.own(value));
         let place = self.parts.variable.get_mut(variable_index(id))?;
-        std::mem::replace(place, value.map(|value| Cow::Owned(value.to_vec())))
+        std::mem::replace(place, value)
     }
 
     fn set_tagged(&mut self, column: &RecordColumn, value: Option<&[u8]>, how: SetColumn) -> JetResult<()> {

@@ -155,7 +155,7 @@ impl RecordUpdate {
         };
         self.put_tagged(column, Some(ValuePart::Separated(lid)), how)?;
         self.referred.push(lid);
-        self.changed.insert(id);
+        self.note_changed(id);
         Ok(())
     }
 

@@ -7,8 +7,8 @@ use crate::format::{
     ValuePart, decompress,
 };
 use crate::store::RecordColumn;
+use smallvec::SmallVec;
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -34,9 +34,11 @@ pub(crate) struct RecordUpdate {
     pub(super) parts: RecordParts<'static>,
     pub(super) purpose: Purpose,
     /// The columns that were set (`FUCBSetColumnSet`).
-    pub(super) changed: BTreeSet<ColumnId>,
+    pub(super) changed: SmallVec<[ColumnId; 8]>,
     /// LIDs that the record referred to at some time of the update.
     pub(super) referred: Vec<Lid>,
+    /// Memory of values that are there no more.
+    spare: Vec<Vec<u8>>,
 }
 
 /// What a column of a record being written holds.
@@ -69,7 +71,30 @@ impl RecordUpdate {
     /// # Errors
     /// A default does not fit its column.
     pub(crate) fn insert(layout: Arc<RecordLayout>) -> JetResult<Self> {
-        let mut update = Self::of(layout, RecordParts::default(), Purpose::Insert);
+        Self::of(layout, RecordParts::default(), Purpose::Insert).with_defaults()
+    }
+
+    /// Begins another record to be inserted in the same table, in the memory of this one.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert).
+    pub(crate) fn insert_again(mut self) -> JetResult<Self> {
+        for value in self.parts.variable.drain(..).flatten() {
+            let mut value = value.into_owned();
+            value.clear();
+            self.spare.push(value);
+        }
+        self.parts.fixed.to_mut().clear();
+        self.parts.fixed_nulls.clear();
+        self.parts.tagged.clear();
+        self.changed.clear();
+        self.referred.clear();
+        self.purpose = Purpose::Insert;
+        self.with_defaults()
+    }
+
+    fn with_defaults(mut self) -> JetResult<Self> {
+        let update = &mut self;
         let layout = update.layout.clone();
         let with_default = layout.columns().iter().filter(|column| column.default.is_some());
         for column in with_default {
@@ -82,7 +107,14 @@ impl RecordUpdate {
                 ColumnClass::Tagged => {}
             }
         }
-        Ok(update)
+        Ok(self)
+    }
+
+    /// A copy of a value, in memory that is at hand.
+    pub(super) fn own(&mut self, value: &[u8]) -> Cow<'static, [u8]> {
+        let mut bytes = self.spare.pop().unwrap_or_default();
+        bytes.extend_from_slice(value);
+        Cow::Owned(bytes)
     }
 
     /// Begins the replacement of a record (`JET_prepReplace`).
@@ -115,7 +147,8 @@ impl RecordUpdate {
             layout,
             parts,
             purpose,
-            changed: BTreeSet::new(),
+            changed: SmallVec::new(),
+            spare: Vec::new(),
             referred: Vec::new(),
         }
     }
@@ -184,6 +217,12 @@ impl RecordUpdate {
         Ok(usize::from(has_value))
     }
 
+    pub(super) fn note_changed(&mut self, id: ColumnId) {
+        if !self.changed.contains(&id) {
+            self.changed.push(id);
+        }
+    }
+
     /// The columns that were set; only indexes over these can change.
     pub(crate) fn changed(&self) -> impl Iterator<Item = ColumnId> + '_ {
         self.changed.iter().copied()
@@ -238,7 +277,7 @@ impl RecordUpdate {
         }
         let bytes = bytes.get(..column.size).ok_or_else(|| damaged(column))?;
         self.set_fixed(column, Some(bytes))?;
-        self.changed.insert(column.id);
+        self.note_changed(column.id);
         Ok(())
     }
 

@@ -54,7 +54,7 @@ impl Table<'_> {
     /// # Errors
     /// The cursor is not on a record (`JET_errNoCurrentRecord`).
     pub fn bookmark(&self) -> JetResult<Vec<u8>> {
-        Ok(self.spot()?.primary.to_vec())
+        Ok(self.spot()?.primary().to_vec())
     }
 
     /// The key of the entry that the cursor is on, in the current index (`JetRetrieveKey`).
@@ -106,7 +106,7 @@ impl Table<'_> {
     /// The entry is gone (`JET_errRecordDeleted`): the cursor stays where it was.
     pub fn goto_index_bookmark(&mut self, bookmark: &IndexBookmark) -> JetResult<()> {
         let spot = self.entry(&bookmark.key, &bookmark.record)?;
-        let spot = spot.filter(|spot| *spot.primary == *bookmark.record);
+        let spot = spot.filter(|spot| spot.primary() == bookmark.record);
         self.position = Position::At(spot.ok_or_else(deleted)?);
         self.clear_range();
         Ok(())

@@ -32,6 +32,7 @@ pub(crate) use zero::delete_record_at_zero;
 use self::range::Range;
 use super::bookmark::{Bookmark, TreeId};
 use super::catalog::{self, LiveIndex, LiveTable};
+use super::record::RecordUpdate;
 use super::session::Session;
 use super::state::{AttachedDatabase, DatabaseState, Look};
 use super::transactions::TransactionState;
@@ -85,6 +86,10 @@ pub struct Table<'s> {
     /// What it goes through.
     range: Range,
     position: Position,
+    /// The memory of the spot before.
+    spare: RefCell<Spot>,
+    /// The memory of the record that was inserted last.
+    spare_record: RefCell<Option<RecordUpdate>>,
     memory: RefCell<rest::Memory>,
 }
 
@@ -138,12 +143,34 @@ enum Position {
 }
 
 /// A record, as a cursor knows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct Spot {
     /// Its entry in the current index.
     entry: Bookmark,
-    /// Its key in the table's own tree.
-    primary: Box<[u8]>,
+    primary: Primary,
+}
+
+/// Where the key of a record in the table's own tree is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+enum Primary {
+    /// It is the key of the entry, in that tree.
+    #[default]
+    EntryKey,
+    /// It is part of the entry's name, in an index whose keys are not unique.
+    EntryData,
+    /// Here.
+    Bytes(Box<[u8]>),
+}
+
+impl Spot {
+    /// The record's key in the table's own tree.
+    fn primary(&self) -> &[u8] {
+        match &self.primary {
+            Primary::EntryKey => &self.entry.key,
+            Primary::EntryData => &self.entry.data,
+            Primary::Bytes(bytes) => bytes,
+        }
+    }
 }
 
 impl<'s> Table<'s> {
@@ -156,6 +183,8 @@ impl<'s> Table<'s> {
             index: None,
             range: Range::ALL,
             position: Position::Start,
+            spare: RefCell::default(),
+            spare_record: RefCell::default(),
             memory: RefCell::default(),
         }
     }
@@ -288,6 +317,13 @@ impl<'s> Table<'s> {
     /// The current index, if it is not the primary one.
     fn secondary<'t>(&self, table: &'t LiveTable) -> JetResult<Option<&'t LiveIndex>> {
         self.index.as_deref().map(|name| table.index(name)).transpose()
+    }
+
+    /// Goes there.
+    fn go_to(&mut self, position: Position) {
+        if let Position::At(spot) = std::mem::replace(&mut self.position, position) {
+            self.spare.replace(spot);
+        }
     }
 
     fn spot(&self) -> JetResult<&Spot> {

@@ -1,6 +1,6 @@
 //! How a cursor gets elsewhere (`JetMove`, `JetSeek`).
 
-use super::{Position, Spot, Table};
+use super::{Position, Primary, Spot, Table};
 use crate::engine::bookmark::{Bookmark, BookmarkRef, TreeId};
 use crate::engine::catalog::LiveTable;
 use crate::engine::tree::{From, NodeOnPage};
@@ -169,18 +169,18 @@ impl Table<'_> {
     /// A page is damaged.
     pub fn seek_key(&mut self, key: &[u8], how: Seek) -> JetResult<bool> {
         self.clear_range();
-        let (name, after) = (key_alone(key), next_key(key));
+        let name = key_alone(key);
         let spot = match how {
             Seek::Less => self.find(From::Before(name))?,
-            Seek::LessOrEqual => self.find(From::Before(key_alone(&after)))?,
+            Seek::LessOrEqual => self.find(From::Before(key_alone(&next_key(key))))?,
             Seek::Equal | Seek::GreaterOrEqual => self.find(From::AtOrAfter(name))?,
-            Seek::Greater => self.find(From::AtOrAfter(key_alone(&after)))?,
+            Seek::Greater => self.find(From::AtOrAfter(key_alone(&next_key(key))))?,
         };
         let spot = spot.filter(|spot| how != Seek::Equal || spot.entry.key.starts_with(key));
         let Some(spot) = spot else {
             return Ok(false);
         };
-        self.position = Position::At(spot);
+        self.go_to(Position::At(spot));
         Ok(true)
     }
 
@@ -195,23 +195,28 @@ impl Table<'_> {
     fn go_to_in_range(&mut self, spot: Option<Spot>, otherwise: Position) -> bool {
         let spot = spot.filter(|spot| self.is_in_range(&spot.entry.key));
         let is_there = spot.is_some();
-        self.position = spot.map_or(otherwise, Position::At);
+        self.go_to(spot.map_or(otherwise, Position::At));
         is_there
     }
 
     pub(super) fn find(&self, from: From<'_>) -> JetResult<Option<Spot>> {
-        if let Some(table) = self.known_table() {
-            let tree = self.tree(&table)?;
-            let spot = self.find_here(&table, tree, from, |node| spot_of(&table, tree, &node, node.data));
-            if spot.is_some() {
-                return Ok(spot);
-            }
+        let mut spot = self.spare.take();
+        let here = self.find_here(
+            |table| self.tree(table).ok(),
+            from,
+            |table, tree, node| spot.go_to(table, tree, &node, node.data),
+        );
+        if here.is_some() {
+            return Ok(Some(spot));
         }
-        self.read(|table, state, reader| {
+        let is_there = self.read(|table, state, reader| {
             let tree = self.tree(table)?;
             let found = self.find_in(state, table, (tree, from), reader)?;
-            Ok(found.map(|found| spot_of(table, tree, &found.node, &found.data)))
-        })
+            Ok(found
+                .map(|found| spot.go_to(table, tree, &found.node, &found.data))
+                .is_some())
+        })?;
+        Ok(is_there.then_some(spot))
     }
 }
 
@@ -225,14 +230,21 @@ fn next_key(key: &[u8]) -> Vec<u8> {
     [key, &[0]].concat()
 }
 
-fn spot_of(table: &LiveTable, tree: TreeId, node: &NodeOnPage<'_>, data: &[u8]) -> Spot {
-    let key = node.key();
-    let primary: &[u8] = if tree == table.tree { &key } else { data };
-    Spot {
-        primary: primary.into(),
-        entry: Bookmark {
-            data: tree.bookmark(&key, data).data.into(),
-            key: key.into(),
-        },
+impl Spot {
+    /// Goes to a node of a tree, whose data the transaction sees so.
+    fn go_to(&mut self, table: &LiveTable, tree: TreeId, node: &NodeOnPage<'_>, data: &[u8]) {
+        let Bookmark { key, data: name } = &mut self.entry;
+        key.clear();
+        key.extend_from_slice(node.prefix);
+        key.extend_from_slice(node.suffix);
+        name.clear();
+        self.primary = if tree == table.tree {
+            Primary::EntryKey
+        } else if tree.is_unique {
+            Primary::Bytes(data.into())
+        } else {
+            name.extend_from_slice(data);
+            Primary::EntryData
+        };
     }
 }

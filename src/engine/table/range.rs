@@ -112,7 +112,7 @@ impl Table<'_> {
     /// column (`JET_errInvalidColumnType`, `JET_errInvalidBufferSize`); a partial limit in a column that has no parts
     /// (`JET_errInvalidGrbit`); the table has no primary index (`JET_errNoCurrentIndex`).
     pub fn make_key(&self, values: &[Value], limit: KeyLimit) -> JetResult<Vec<u8>> {
-        self.read(|table, _, _| {
+        self.look_at_table(|table| {
             let index = self.secondary(table)?.or(table.primary.as_ref());
             let index = index.ok_or_else(|| {
                 let what = format!("table {} has no primary index to seek in", table.schema.name);
@@ -125,7 +125,7 @@ impl Table<'_> {
                 let limit = if is_last { limit } else { KeyLimit::None };
                 made.value(keys, value, limit)?;
             }
-            Ok(made.bytes()?.to_vec())
+            made.finish()
         })
     }
 

@@ -8,7 +8,8 @@ use crate::engine::long_values::LongValues;
 use crate::engine::record::{RecordUpdate, long_values_of};
 use crate::engine::tree::From;
 use crate::error::{JetErr, JetError, JetResult};
-use crate::format::{ColumnClass, ColumnId, Lid, PageSize, Record, Stored, Value};
+use crate::format::{ColumnClass, ColumnId, ColumnType, Lid, PageSize, Record, Stored, Value};
+use crate::store::RecordColumn;
 
 /// Bytes of a long value that are read at once: all pages of one look must be in memory together.
 const PIECE: usize = 64 << 10;
@@ -58,14 +59,13 @@ impl<'s> Table<'s> {
     /// # Errors
     /// The cursor is on none (`JET_errNoCurrentRecord`), or it was deleted (`JET_errRecordDeleted`).
     pub fn row(&self) -> JetResult<Row<'_, 's>> {
-        let key = &self.spot()?.primary;
+        let key = self.spot()?.primary();
         let record = self.read_record(key, |table, record| {
             RecordUpdate::replace(table.layout.clone(), record)
         })?;
-        let key = key.clone();
         Ok(Row {
             table: self,
-            key,
+            key: key.into(),
             record,
         })
     }
@@ -75,12 +75,74 @@ impl<'s> Table<'s> {
     /// # Errors
     /// As [`row`](Self::row) and [`Row::value`].
     pub fn value(&self, column: ColumnId) -> JetResult<Value> {
-        let (key, size) = (&self.spot()?.primary, self.database.page_size);
-        let stored = self.read_record(key, |table, record| stored_value(table, size, record, column))?;
-        match stored {
+        let (key, size) = (self.spot()?.primary(), self.database.page_size);
+        let value = self.read_record(key, |table, record| {
+            let InRecord {
+                kind,
+                code_page,
+                bytes,
+            } = in_record(table, size, record, column)?;
+            Ok(match bytes {
+                Bytes::Here(bytes) => Some(Value::read(kind, code_page, bytes.to_vec())?),
+                Bytes::Null => Some(Value::Null),
+                Bytes::Elsewhere => None,
+            })
+        })?;
+        match value {
             Some(value) => Ok(value),
             None => self.row()?.value(column),
         }
+    }
+
+    /// Copies the value of a column in the record that the cursor is on to `bytes`, as it is stored, instead of what is
+    /// there (`JetRetrieveColumn`); the first one if there are several. `false` for NULL, which leaves nothing there. Of
+    /// many records, this is faster than [`value`](Self::value), since the same memory serves all of them.
+    ///
+    /// # Errors
+    /// As [`value`](Self::value).
+    ///
+    /// ```
+    /// # use jetfs::engine::{ColumnDefinition, IndexDefinition, Instance, Parameters, TableDefinition};
+    /// # use jetfs::format::ColumnType;
+    /// # let directory = tempfile::tempdir().unwrap();
+    /// # let instance = Instance::init(Parameters::new(directory.path()))?;
+    /// # let session = instance.session()?;
+    /// # let database = instance.create_database(directory.path().join("a.edb"))?;
+    /// # let definition = TableDefinition::new("people")
+    /// #     .column(ColumnDefinition::new("id", ColumnType::Long).not_null())
+    /// #     .column(ColumnDefinition::new("photo", ColumnType::LongBinary))
+    /// #     .index(IndexDefinition::primary("by_id").ascending("id"));
+    /// # let mut people = database.create_table(&session, &definition)?;
+    /// # let (id, photo) = (people.column("id")?, people.column("photo")?);
+    /// let mut person = people.insert()?;
+    /// person.set_bytes(id, &7_i32.to_le_bytes())?;
+    /// person.save()?;
+    /// assert!(people.move_first()?);
+    /// let mut bytes = Vec::new();
+    /// assert!(people.value_bytes(id, &mut bytes)?);
+    /// assert_eq!(bytes, [7, 0, 0, 0]);
+    /// assert!(!people.value_bytes(photo, &mut bytes)?);
+    /// # Ok::<(), jetfs::JetError>(())
+    /// ```
+    pub fn value_bytes(&self, column: ColumnId, bytes: &mut Vec<u8>) -> JetResult<bool> {
+        let (key, size) = (self.spot()?.primary(), self.database.page_size);
+        let is_there = self.read_record(key, |table, record| {
+            bytes.clear();
+            Ok(match in_record(table, size, record, column)?.bytes {
+                Bytes::Here(stored) => {
+                    bytes.extend_from_slice(stored);
+                    Some(true)
+                }
+                Bytes::Null => Some(false),
+                Bytes::Elsewhere => None,
+            })
+        })?;
+        if let Some(is_there) = is_there {
+            return Ok(is_there);
+        }
+        let row = self.row()?;
+        bytes.extend(row.read_long(column, 1, 0, usize::MAX)?);
+        Ok(row.len(column, 1)?.is_some())
     }
 
     /// Has `read` read the record with this key.
@@ -90,12 +152,15 @@ impl<'s> Table<'s> {
     pub(super) fn read_record<T>(
         &self,
         key: &[u8],
-        read: impl Fn(&LiveTable, &[u8]) -> JetResult<T>,
+        mut read: impl FnMut(&LiveTable, &[u8]) -> JetResult<T>,
     ) -> JetResult<T> {
         let from = From::At(BookmarkRef { key, data: &[] });
-        if let Some(table) = self.known_table()
-            && let Some(done) = self.find_here(&table, table.tree, from, |node| read(&table, node.data))
-        {
+        let here = self.find_here(
+            |table| Some(table.tree),
+            from,
+            |table, _, node| read(table, node.data),
+        );
+        if let Some(done) = here {
             return done;
         }
         self.read(|table, state, reader| {
@@ -170,25 +235,47 @@ impl Contents for Row<'_, '_> {
     }
 }
 
-/// A value that stands in the record as it is; `None` of one that must be looked for: a default, a tagged column.
-fn stored_value(
+/// The first value of a column, as far as the record tells it at once.
+struct InRecord<'r> {
+    kind: ColumnType,
+    code_page: u16,
+    bytes: Bytes<'r>,
+}
+
+enum Bytes<'r> {
+    Here(&'r [u8]),
+    Null,
+    /// To be looked for: a default, a tagged column.
+    Elsewhere,
+}
+
+fn in_record<'r>(
     table: &LiveTable,
     size: PageSize,
-    record: &[u8],
+    record: &'r [u8],
     column: ColumnId,
-) -> JetResult<Option<Value>> {
+) -> JetResult<InRecord<'r>> {
     let layout = table.layout.column(column)?;
     let record = Record::read(size, record)?;
     let stored = match column.class() {
         ColumnClass::Fixed => record.fixed(column, layout.offset, layout.size)?,
         ColumnClass::Variable => record.variable(column)?,
-        ColumnClass::Tagged => return Ok(None),
+        ColumnClass::Tagged => Stored::Absent,
     };
-    Ok(match (stored, layout.kind) {
-        (Stored::Value(bytes), Some(kind)) => Some(Value::read(kind, layout.code_page, bytes.to_vec())?),
-        (Stored::Null, _) => Some(Value::Null),
-        _ => None,
+    Ok(InRecord {
+        kind: kind_of(layout),
+        code_page: layout.code_page,
+        bytes: match stored {
+            Stored::Value(bytes) => Bytes::Here(bytes),
+            Stored::Null => Bytes::Null,
+            Stored::Absent => Bytes::Elsewhere,
+        },
     })
+}
+
+/// A type that jetfs does not know is bytes.
+fn kind_of(column: &RecordColumn) -> ColumnType {
+    column.kind.unwrap_or(ColumnType::LongBinary)
 }
 
 pub(super) fn deleted() -> JetError {

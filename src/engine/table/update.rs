@@ -97,7 +97,11 @@ impl<'s> Table<'s> {
     /// An index of the table cannot be written here (`JET_errUnicodeNormalizationNotSupported`).
     pub fn insert(&self) -> JetResult<Update<'_, 's>> {
         let table = self.live()?;
-        let record = RecordUpdate::insert(Arc::clone(&table.layout))?;
+        let spare = self.spare_record.take();
+        let record = match spare.filter(|spare| std::ptr::eq(spare.layout(), &*table.layout)) {
+            Some(spare) => spare.insert_again()?,
+            None => RecordUpdate::insert(Arc::clone(&table.layout))?,
+        };
         self.new_record(&table, record, BegunFrom::Nothing)
     }
 
@@ -153,7 +157,7 @@ impl<'s> Table<'s> {
     }
 
     fn current(&self) -> JetResult<Old> {
-        let key = self.spot()?.primary.clone();
+        let key: Box<[u8]> = self.spot()?.primary().into();
         let record = self.record_bytes(&key)?;
         Ok(Old { key, record })
     }
@@ -179,7 +183,7 @@ impl<'s> Table<'s> {
     /// It is no escrow column; another transaction replaced or deleted the record (`JET_errWriteConflict`).
     pub fn escrow_update(&self, column: ColumnId, delta: i64) -> JetResult<i64> {
         let table = self.live()?;
-        let key = self.spot()?.primary.clone();
+        let key = self.spot()?.primary().to_vec();
         let escrow = EscrowColumn::of(&table.layout, column)?;
         self.change_in_level(|change| match escrow.width {
             EscrowWidth::Four => {
@@ -191,7 +195,7 @@ impl<'s> Table<'s> {
     }
 
     fn live(&self) -> JetResult<Arc<LiveTable>> {
-        let table = self.read(|table, _, _| Ok(Arc::clone(table)))?;
+        let table = self.look_at_table(|table| Ok(Arc::clone(table)))?;
         table.check_writable()?;
         Ok(table)
     }
@@ -222,6 +226,16 @@ impl Update<'_, '_> {
         self.set_at(column, 1, value)
     }
 
+    /// Sets a column to bytes as records store them (`JetSetColumn`): numbers with the lowest byte first, text in the
+    /// column's code page. No bytes are a value without length, but NULL in a fixed column.
+    ///
+    /// # Errors
+    /// As [`set_at`](Self::set_at); of a number, not as many bytes as it has (`JET_errInvalidBufferSize`).
+    pub fn set_bytes(&mut self, column: ColumnId, bytes: &[u8]) -> JetResult<&mut Self> {
+        let _ = self.record.set(column, Some(bytes), SetColumn::default())?;
+        Ok(self)
+    }
+
     /// Sets value `sequence` of a column, from 1 (`itagSequence`); 0 adds a value. NULL takes a value out.
     ///
     /// # Errors
@@ -249,8 +263,8 @@ impl Update<'_, '_> {
             let what = format!("column {} is of type {kind}: {value} is not", how.name);
             return Err(JetError::rule(JetErr::InvalidColumnType, what));
         }
-        let stored = value.stored();
-        let bytes = stored.first().map(|bytes| &**bytes);
+        let stored = value.first_stored();
+        let bytes = stored.as_deref();
         let how = options.of_value(sequence);
         if options.unique != Unique::No
             && let Some(bytes) = bytes
@@ -341,7 +355,9 @@ impl Update<'_, '_> {
             && table.session.level() > 0
             && record.separations().next().is_none()
         {
-            return table.change(|change| insert(change, &live, &mut record));
+            let saved = table.change(|change| insert(change, &live, &mut record))?;
+            table.spare_record.replace(Some(record));
+            return Ok(saved);
         }
         table.change_in_level(|change| match &begun_from {
             BegunFrom::Nothing => insert(change, &live, &mut record),

@@ -7,6 +7,7 @@ mod faults;
 mod index_build;
 mod logged;
 mod long_values;
+mod rests;
 mod rows;
 
 use super::{Instance, Parameters};

@@ -1,7 +1,7 @@
 //! From the root to a leaf (database-file.md section 4). Pages are not trusted: each must belong to the tree and to its
 //! level, and the depth is bounded.
 
-use super::order::{compare, compare_separator};
+use super::order::Order;
 use crate::engine::bookmark::{BookmarkRef, TreeId};
 use crate::engine::state::{DatabaseState, Interrupted, Look};
 use crate::error::{JetErr, JetError};
@@ -46,6 +46,16 @@ pub(crate) struct NodeOnPage<'s> {
 }
 
 impl<'s> NodeOnPage<'s> {
+    pub(super) fn new(place: Place, node: Node<'s>) -> Self {
+        NodeOnPage {
+            place,
+            flags: node.flags,
+            prefix: node.prefix,
+            suffix: node.suffix,
+            data: node.data,
+        }
+    }
+
     /// The whole key; a copy only if it is stored in two parts.
     pub(crate) fn key(&self) -> Cow<'s, [u8]> {
         if self.prefix.is_empty() {
@@ -98,7 +108,31 @@ pub(crate) fn seek(state: &DatabaseState, tree: TreeId, bookmark: BookmarkRef<'_
     Ok(seek_leaf(state, tree, bookmark)?.1)
 }
 
-/// The same, with the leaf.
+/// The same for a bookmark that belongs behind all nodes, where the last leaf is known; `None` if it is not, or the
+/// bookmark belongs elsewhere.
+pub(super) fn seek_behind_all(
+    state: &DatabaseState,
+    tree: TreeId,
+    bookmark: BookmarkRef<'_>,
+) -> Option<Seek> {
+    let pgno = *state.last_leaves.get(&tree.root)?;
+    // Of the tree's leaves only the last one has no right sibling; a page that was taken from it is marked.
+    let leaf = leaf_of(state, tree, pgno).ok()?;
+    if leaf.next().is_some() {
+        return None;
+    }
+    let line = leaf.node_count();
+    let order = Order::new(leaf.prefix_key().ok()?, bookmark);
+    let last = leaf.node(line.checked_sub(1)?).ok()?;
+    let place = Place { pgno, line };
+    let is_behind = order.node(&last, tree.is_unique) == Ordering::Less;
+    is_behind.then_some(Seek {
+        place,
+        is_equal: false,
+    })
+}
+
+/// The same as [`seek`], with the leaf.
 ///
 /// # Errors
 /// As [`seek`].
@@ -138,23 +172,14 @@ pub(crate) fn node(state: &DatabaseState, tree: TreeId, place: Place) -> Look<No
 
 /// The node of a line of a leaf.
 pub(super) fn node_of<'s>(page: &Page<'s>, line: usize) -> Look<NodeOnPage<'s>> {
-    let place = Place {
-        pgno: page.pgno,
-        line,
-    };
     let node = page.node(line).map_err(|error| on_page(page.pgno, error))?;
-    Ok(NodeOnPage {
-        place,
-        flags: node.flags,
-        prefix: node.prefix,
-        suffix: node.suffix,
-        data: node.data,
-    })
+    let pgno = page.pgno;
+    Ok(NodeOnPage::new(Place { pgno, line }, node))
 }
 
 /// Which child of an internal page has a bookmark; behind the last one is the last one.
 fn child_of(bookmark: BookmarkRef<'_>) -> impl Fn(&Page<'_>) -> Result<usize, FormatError> {
-    move |page| page.first_where(|separator| compare_separator(separator, bookmark) == Ordering::Greater)
+    move |page| Order::new(page.prefix_key()?, bookmark).first_above(page)
 }
 
 /// Goes from the root to a leaf; `choose` picks the child of each internal page (its last one if beyond), and `note` is
@@ -191,9 +216,9 @@ pub(super) fn descend<'s>(
 }
 
 fn seek_on(leaf: &Page<'_>, tree: TreeId, bookmark: BookmarkRef<'_>) -> Result<Seek, FormatError> {
-    let order = |node: &Node<'_>| compare(node, bookmark, tree.is_unique);
-    let line = leaf.first_where(|node| order(node) != Ordering::Less)?;
-    let is_equal = line < leaf.node_count() && order(&leaf.node(line)?) == Ordering::Equal;
+    let order = Order::new(leaf.prefix_key()?, bookmark);
+    let line = order.first_in_leaf(leaf, tree.is_unique)?;
+    let is_equal = line < leaf.node_count() && order.node(&leaf.node(line)?, tree.is_unique).is_eq();
     let place = Place {
         pgno: leaf.pgno,
         line,

@@ -6,7 +6,7 @@ use crate::engine::bookmark::{BookmarkRef, TreeId};
 use crate::engine::state::{DatabaseState, Look};
 use crate::engine::transactions::TransactionState;
 use crate::engine::versions::Versions;
-use crate::format::{NodeFlags, PageBuffer};
+use crate::format::{NodeFlags, PageBuffer, PageHeader};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -17,6 +17,8 @@ pub(crate) struct FoundNode<'s> {
     pub(crate) node: NodeOnPage<'s>,
     /// The data that the transaction sees.
     pub(crate) data: Cow<'s, [u8]>,
+    /// Of its page.
+    pub(crate) header: PageHeader,
 }
 
 /// Where to look for a node.
@@ -149,14 +151,14 @@ fn see<'s>(
     has_versions: bool,
     reader: &TransactionState,
 ) -> Look<Option<FoundNode<'s>>> {
-    let node = node_of(&line.leaf, line.line)?;
+    let (node, header) = (node_of(&line.leaf, line.line)?, line.leaf.header);
     if !has_versions || !node.flags.contains(NodeFlags::VERSIONED) {
         let data = Cow::Borrowed(node.data);
-        return Ok((!node.is_deleted()).then_some(FoundNode { node, data }));
+        return Ok((!node.is_deleted()).then_some(FoundNode { node, data, header }));
     }
     let key = node.key();
     let versions = state.versions.of(tree, tree.bookmark(&key, node.data));
     let seen = Versions::see(versions, node.data, node.is_deleted(), reader);
     let data = seen.data;
-    Ok((!seen.is_deleted).then_some(FoundNode { node, data }))
+    Ok((!seen.is_deleted).then_some(FoundNode { node, data, header }))
 }

@@ -1,7 +1,7 @@
 //! A node is inserted, or a deleted one comes back (log-and-recovery.md sections 4.4 and 8.3).
 
 use super::conflict;
-use super::descend::{Place, node, page_of, seek};
+use super::descend::{Place, node, page_of, seek, seek_behind_all};
 use super::limits::check_node;
 use super::replace::{room_for_data, set_reserved};
 use super::reserve::has_room;
@@ -49,9 +49,12 @@ fn insert_as(
     check_node(change.database.page_size, tree, key, data)?;
     for _ in 0..MAX_SPLITS {
         let bookmark = tree.bookmark(key, data);
-        let found = change
-            .database
-            .look_in(change.state, |state| seek(state, tree, bookmark))?;
+        let found = change.database.look_in(change.state, |state| {
+            match seek_behind_all(state, tree, bookmark) {
+                Some(found) => Ok(found),
+                None => seek(state, tree, bookmark),
+            }
+        })?;
         let done = match found.is_equal {
             true => bring_back(change, tree, found.place, key, data, flags)?,
             false => insert_at(change, tree, found.place, key, data, flags)?,
@@ -77,9 +80,10 @@ fn insert_at(
     data: &[u8],
     flags: OperationFlags,
 ) -> JetResult<bool> {
-    let prefix_len = {
+    let (prefix_len, is_behind_all) = {
         let page = change.page(place.pgno)?.view()?;
-        shared_prefix(page.prefix_key()?, key)
+        let is_last = page.next().is_none() && place.line == page.node_count();
+        (shared_prefix(page.prefix_key()?, key), is_last)
     };
     let parts = NodeParts {
         flags: NodeFlags::empty(),
@@ -109,6 +113,14 @@ fn insert_at(
             Outcome::Inserted(pgno) => page = pgno,
             Outcome::Again => return Ok(false),
         }
+    }
+    if is_behind_all {
+        // A split for it has put it on a new page.
+        let leaf = match change.page(page)?.next() {
+            0 => page,
+            next => next,
+        };
+        change.state.last_leaves.insert(tree.root, leaf);
     }
     if flags.contains(OperationFlags::VERSIONED) {
         change.add_version(tree, tree.bookmark(key, data), page, rceid, Operation::Insert);

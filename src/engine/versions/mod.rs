@@ -4,9 +4,11 @@
 //! A version lives from its operation until everybody sees it, or until it is undone. A node without versions is what
 //! it looks like.
 
-use super::bookmark::{Bookmark, BookmarkRef, TreeId};
+use super::bookmark::{BookmarkRef, SharedBookmark, TreeId};
 use super::transactions::TransactionState;
 use hashbrown::HashMap;
+use hashbrown::hash_map::EntryRef;
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -62,7 +64,7 @@ pub(crate) struct VersionOf {
     /// The tree.
     pub(crate) tree: TreeId,
     /// The node.
-    pub(crate) bookmark: Arc<Bookmark>,
+    pub(crate) bookmark: SharedBookmark,
     /// `rceid`.
     pub(crate) rceid: u32,
 }
@@ -79,17 +81,26 @@ pub(crate) struct Seen<'n> {
 /// What is to be done when versions are dropped, since everybody sees what they did.
 #[derive(Debug, Default)]
 pub(crate) struct Dropped {
+    /// How many versions.
+    pub(crate) count: usize,
     /// Nodes that are deleted for everybody, to be removed.
     pub(crate) deleted: Vec<VersionOf>,
     /// Nodes to whose numbers something was added.
     pub(crate) added: Vec<VersionOf>,
 }
 
+/// A table of versions is kept when it is empty, since it will be filled again: of so many trees, for so many nodes.
+const TREES_KEPT: usize = 16;
+const NODES_KEPT: usize = 1 << 15;
+
+/// The versions of a node, oldest first; nearly always there is one.
+type Chain = SmallVec<[Version; 1]>;
+
 /// The versions of one tree.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct TreeVersions {
-    /// By node, oldest first.
-    nodes: HashMap<Arc<Bookmark>, Vec<Version>>,
+    /// By node.
+    nodes: HashMap<SharedBookmark, Chain>,
 }
 
 /// The versions of one database.
@@ -106,23 +117,15 @@ pub(crate) struct Versions {
 impl Versions {
     /// Adds a version of a node, the newest one.
     pub(crate) fn add(&mut self, tree: TreeId, bookmark: BookmarkRef<'_>, version: Version) {
-        let bookmark = Arc::new(bookmark.to_owned());
+        let bookmark = SharedBookmark::from(bookmark);
         let of = VersionOf {
             tree,
-            bookmark: Arc::clone(&bookmark),
+            bookmark: bookmark.clone(),
             rceid: version.rceid,
         };
         self.open.entry(version.transaction.trx()).or_default().push(of);
-        let of_tree = self.trees.entry(tree.fdp).or_insert_with(|| TreeVersions {
-            nodes: HashMap::new(),
-        });
-        let nodes = &mut of_tree.nodes;
-        match nodes.get_mut(&bookmark.name()) {
-            Some(chain) => chain.push(version),
-            None => {
-                nodes.insert(bookmark, vec![version]);
-            }
-        }
+        let nodes = &mut self.trees.entry(tree.fdp).or_default().nodes;
+        nodes.entry(bookmark).or_default().push(version);
     }
 
     /// The versions of a node, oldest first.
@@ -131,7 +134,7 @@ impl Versions {
             .trees
             .get(&tree.fdp)
             .and_then(|of_tree| of_tree.nodes.get(&bookmark));
-        chain.map(Vec::as_slice).unwrap_or_default()
+        chain.map(SmallVec::as_slice).unwrap_or_default()
     }
 
     /// Whether any node of a tree has versions.
@@ -243,7 +246,10 @@ impl Versions {
             return None;
         }
         let (_, versions) = self.ended.pop_front()?;
-        let mut dropped = Dropped::default();
+        let mut dropped = Dropped {
+            count: versions.len(),
+            ..Dropped::default()
+        };
         for of in versions {
             match self.remove(&of) {
                 Some(Operation::FlagDelete) => dropped.deleted.push(of),
@@ -260,13 +266,17 @@ impl Versions {
     }
 
     fn remove(&mut self, of: &VersionOf) -> Option<Operation> {
+        let trees = self.trees.len();
         let nodes = &mut self.trees.get_mut(&of.tree.fdp)?.nodes;
-        let chain = nodes.get_mut(&of.bookmark.name())?;
-        let at = chain.iter().position(|version| version.rceid == of.rceid)?;
-        let version = chain.remove(at);
-        if chain.is_empty() {
-            nodes.remove(&of.bookmark.name());
-            if nodes.is_empty() {
+        let EntryRef::Occupied(mut chain) = nodes.entry_ref(&of.bookmark.name()) else {
+            return None;
+        };
+        let versions = chain.get_mut();
+        let at = versions.iter().position(|version| version.rceid == of.rceid)?;
+        let version = versions.remove(at);
+        if versions.is_empty() {
+            chain.remove();
+            if nodes.is_empty() && (trees > TREES_KEPT || nodes.capacity() > NODES_KEPT) {
                 self.trees.remove(&of.tree.fdp);
             }
         }

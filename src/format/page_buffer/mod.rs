@@ -24,7 +24,7 @@ mod unused;
 
 pub use nodes::NodeParts;
 
-use super::bytes::put;
+use super::bytes::{Fields, put};
 use super::checksum::stamp_page;
 use super::error::{FormatError, Problem, Structure};
 use super::page::{Page, PageFlags, PageHeader, TAG_LEN, offset};
@@ -149,6 +149,16 @@ impl PageBuffer {
         Page::new(self.size, self.pgno, &self.bytes)
     }
 
+    /// The same, where the header was read before, and the page has not changed since.
+    pub(crate) fn view_with(&self, header: PageHeader) -> Page<'_> {
+        Page {
+            size: self.size,
+            pgno: self.pgno,
+            header,
+            bytes: &self.bytes,
+        }
+    }
+
     /// The header, without the checksums.
     ///
     /// # Errors
@@ -159,7 +169,29 @@ impl PageBuffer {
 
     /// `dbtimeDirtied`.
     pub fn dbtime(&self) -> u64 {
-        self.header().map_or(0, |header| header.dbtime)
+        Fields::new(Structure::Page, &self.bytes)
+            .u64(offset::DBTIME)
+            .unwrap_or_default()
+    }
+
+    /// `objidFDP`.
+    pub fn objid(&self) -> u32 {
+        self.number(offset::OBJID)
+    }
+
+    /// `fFlags`.
+    pub fn flags(&self) -> PageFlags {
+        PageFlags::from_bits_retain(self.number(offset::FLAGS))
+    }
+
+    /// `pgnoNext`; 0 for none.
+    pub fn next(&self) -> u32 {
+        self.number(offset::NEXT)
+    }
+
+    fn number(&self, at: usize) -> u32 {
+        let fields = Fields::new(Structure::Page, &self.bytes);
+        fields.u32(at).unwrap_or_default()
     }
 
     /// `cbFree`: bytes that are free, contiguous or not. A node takes four bytes more than its own, for its tag.
@@ -185,9 +217,7 @@ impl PageBuffer {
     /// Marks the page as changed: it gets a dbtime, and is no longer scrubbed.
     pub fn dirty(&mut self, dbtime: u64) {
         self.set_dbtime(dbtime);
-        if let Ok(header) = self.header() {
-            self.set_flags(header.flags - PageFlags::SCRUBBED);
-        }
+        self.set_flags(self.flags() - PageFlags::SCRUBBED);
     }
 
     /// Sets `pgnoPrev`.

@@ -276,7 +276,7 @@ impl PageBuffer {
     }
 
     fn check_data(&self, data: &[u8]) -> Result<(), FormatError> {
-        if data.is_empty() && !self.header()?.flags.contains(PageFlags::SPACE_TREE) {
+        if data.is_empty() && !self.flags().contains(PageFlags::SPACE_TREE) {
             return Err(damaged(0, "a node has no data"));
         }
         Ok(())

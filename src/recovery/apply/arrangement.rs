@@ -47,10 +47,9 @@ impl Arrangement {
                 "a split makes a leaf of an internal page, or the reverse",
             ));
         }
-        let on_page = Line::all(split)?;
         let line_operation = usize::from(record.line_operation);
         let is_insertion = operation.kind == SplitOperation::Insert;
-        let known = on_page.len() + usize::from(is_insertion);
+        let known = split.node_count() + usize::from(is_insertion);
         if known != usize::from(record.line_count) {
             let what = format!(
                 "{known} lines where the record of a split has {}",
@@ -58,6 +57,10 @@ impl Arrangement {
             );
             return Err(misfit(record.page.page, what));
         }
+        if record.split_type == SplitType::Append && is_new_line_alone(record, operation) {
+            return Self::of_new_line(record, operation);
+        }
+        let on_page = Line::all(split)?;
         let replaced = on_page.get(line_operation).filter(|_| !is_insertion);
         let operated = operation.line(replaced, record.page.page)?;
         let before = replaced.filter(|_| operated.is_some()).map(|line| NodeBefore {
@@ -75,12 +78,9 @@ impl Arrangement {
         })
     }
 
-    /// S is newer, and N gets the new line only.
+    /// N gets the new line only, and S either is newer or stays as it is.
     pub(super) fn of_new_line(record: &Split<'_>, operation: &Operation<'_>) -> JetResult<Self> {
-        let alone = operation.kind == SplitOperation::Insert
-            && record.line_operation == record.line_split
-            && record.line_operation.checked_add(1) == Some(record.line_count);
-        if !alone {
+        if !is_new_line_alone(record, operation) {
             let what = "a split without an image moves more than a new line";
             return Err(misfit(record.page.page, what));
         }
@@ -213,6 +213,13 @@ impl Arrangement {
         split.change_prefix(prefix, &nodes)?;
         Ok(())
     }
+}
+
+/// Whether N gets the new line and no other.
+fn is_new_line_alone(record: &Split<'_>, operation: &Operation<'_>) -> bool {
+    operation.kind == SplitOperation::Insert
+        && record.line_operation == record.line_split
+        && record.line_operation.checked_add(1) == Some(record.line_count)
 }
 
 /// A vertical split leaves nothing on the root but the pointer to the new page.

@@ -3,6 +3,7 @@
 
 use super::fault::corrupted;
 use crate::error::JetResult;
+use crate::format::bytes::common_len;
 use crate::format::{Node, NodeFlags, NodeParts, PageBuffer};
 
 /// A common prefix of so many bytes is not worth storing: its length takes as many (`cbPrefixOverhead`).
@@ -73,11 +74,7 @@ impl Line {
 
 /// How many bytes of `key` are to be left to the page's prefix.
 pub(crate) fn shared_prefix(prefix: &[u8], key: &[u8]) -> usize {
-    let common = prefix
-        .iter()
-        .zip(key)
-        .take_while(|(left, right)| left == right)
-        .count();
+    let common = common_len(prefix, key);
     if common > PREFIX_OVERHEAD { common } else { 0 }
 }
 

@@ -80,15 +80,15 @@ pub fn check_key(page: &PageBuffer, line: usize, key: &[u8]) -> Result<(), Forma
 }
 
 fn check_tree(page: &PageBuffer, operation: &NodeOperation) -> Result<(), FormatError> {
-    let header = page.header()?;
-    if header.objid != operation.objid {
+    if page.objid() != operation.objid {
         let what = format!(
             "belongs to the tree with objid {}, where the log has {}",
-            header.objid, operation.objid
+            page.objid(),
+            operation.objid
         );
         return Err(inconsistent(what));
     }
-    if header.flags.contains(PageFlags::PRE_INIT) {
+    if page.flags().contains(PageFlags::PRE_INIT) {
         return Err(inconsistent("was never filled, where the log has a node"));
     }
     Ok(())

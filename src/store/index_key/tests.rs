@@ -117,7 +117,7 @@ fn sought(keys: &IndexKeys, record: &Record<'_>, expected: &[Vec<u8>], read: Rea
         let value = values.first().map(|value| &**value);
         key.column(keys, value, KeyLimit::None).unwrap();
     }
-    assert_eq!(hex(key.bytes().unwrap()), hex(expected));
+    assert_eq!(hex(&key.finish().unwrap()), hex(expected));
     1
 }
 

@@ -163,9 +163,12 @@ impl Packing {
         }
         let place = self.at - self.start;
         // It may hold a shadow, or a segment of an older generation.
+        let used = self.bytes.len().min(place + SEGMENT_LEN);
+        if let Some(slot) = self.bytes.get_mut(place..used) {
+            slot.fill(0);
+        }
         self.bytes.resize(self.bytes.len().max(place + SEGMENT_LEN), 0);
         if let Some(slot) = self.bytes.get_mut(place..place + SEGMENT_LEN) {
-            slot.fill(0);
             put(slot, 8, &position(self.generation, self.at).to_bytes());
             put(slot, 16, &self.times.next().to_bytes());
         }

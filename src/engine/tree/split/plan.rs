@@ -94,19 +94,24 @@ pub(super) fn leaf(
     pending: Pending<'_>,
 ) -> Look<Level> {
     let kept = of_lines(state, tree, page)?;
+    let is_root = page.flags().contains(PageFlags::ROOT);
+    let fail = |error| on_page(page.pgno, error);
+    if let Pending::Insert { key, data, .. } = pending
+        && line == page.node_count()
+        && page.next().is_none()
+        && !is_root
+    {
+        let item = Item::new(Cow::Borrowed(key), data);
+        return append(tree, page, kept.iter().sum(), &item).map_err(fail);
+    }
     let mut items = items_of(page, &kept)?;
-    if page.flags().contains(PageFlags::ROOT) {
+    if is_root {
         return Ok(vertical(page, &items));
     }
     let size = page.size;
-    let fail = |error| on_page(page.pgno, error);
     match pending {
         Pending::Insert { key, data, .. } => {
-            let item = Item::new(Cow::Borrowed(key), data);
-            if line == items.len() && page.next().is_none() {
-                return append(tree, page, &items, &item).map_err(fail);
-            }
-            items.insert(line, item);
+            items.insert(line, Item::new(Cow::Borrowed(key), data));
             let prefix = page.prefix_key().map_err(fail)?;
             if let Some(point) = balanced(&items, prefix, capacity(size)) {
                 return right(tree, page, &items, point, Some(line)).map_err(fail);
@@ -193,8 +198,15 @@ pub(in super::super) fn has_room_for_pointer(page: &Page<'_>, separator: &[u8]) 
 }
 
 /// Only the new node is on the new page.
-fn append(tree: TreeId, page: &Page<'_>, items: &[Item<'_>], new: &Item<'_>) -> Result<Level, FormatError> {
-    let line = items.len();
+fn append(tree: TreeId, page: &Page<'_>, kept: usize, new: &Item<'_>) -> Result<Level, FormatError> {
+    let line = page.node_count();
+    let separator = match line.checked_sub(1) {
+        Some(last) => {
+            let last = page.node(last)?;
+            separator(tree.bookmark(&last.key(), last.data), new.bookmark(tree))
+        }
+        None => Vec::new(),
+    };
     // With its key as prefix the first node takes two bytes more, and the next ones less.
     let with_prefix = whole_cost(new.key.len(), new.len) + 2;
     let takes_prefix = new.key.len() > 2 && with_prefix <= capacity(page.size);
@@ -205,11 +217,8 @@ fn append(tree: TreeId, page: &Page<'_>, items: &[Item<'_>], new: &Item<'_>) -> 
         line_split: line,
         line_count: line + 1,
         prefix_new: takes_prefix.then_some(0),
-        kept: [kept(items), 0],
-        separator: items
-            .last()
-            .map(|last| separator(last.bookmark(tree), new.bookmark(tree)))
-            .unwrap_or_default(),
+        kept: [kept, 0],
+        separator,
         old_prefix: page.prefix_key()?.to_vec(),
         ..whole(page)
     })

@@ -84,6 +84,7 @@ impl Rig {
             deleted: Default::default(),
             added_to: Default::default(),
             catalog: Default::default(),
+            last_leaves: Default::default(),
             dbtime: 0,
             last_objid: 0,
             last_page: 0,
