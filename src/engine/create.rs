@@ -1,7 +1,7 @@
 //! A database is made (log-and-recovery.md section 4.7): its file and header here, its contents by the catalog.
 //!
 //! ```text
-//! file, header just created, room ── CreateDB durable ── contents, by ordinary records ── CreateDBFinish ── header dirty
+//! file: room, header just created, name ── CreateDB durable ── contents, by ordinary records ── CreateDBFinish ── header dirty
 //! ```
 //!
 //! Until the end a crash leaves a file that nobody attaches, and the checkpoint stays before the creation, so that
@@ -24,7 +24,7 @@ use crate::error::{JetErr, JetError, JetResult};
 use crate::format::log_record::{CreateDatabase, CreateDatabaseFinish, CreateFlags, LogRecord, LoggedPath};
 use crate::format::{DatabaseHeader, DbState, LogPosition};
 use crate::io::{File, FileSystem, LockKind, OpenMode};
-use crate::store::{lock_file, read_database_header};
+use crate::store::{lock_file, read_database_header, write_database_header};
 use parking_lot::MutexGuard;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -133,41 +133,39 @@ impl Core {
         Ok(appended.first)
     }
 
-    /// A file of two headers, with room for the first pages. If it cannot be made, nothing is left of it.
-    fn make_file(&self, dbid: u8, path: PathBuf, header: DatabaseHeader) -> JetResult<Arc<AttachedFile>> {
+    /// A file of two headers, with room for the first pages. If it cannot be made, nothing is left of it. It gets its
+    /// name when it says that it was just created: a power cut leaves nothing that is in the way of another creation.
+    fn make_file(&self, dbid: u8, path: PathBuf, mut header: DatabaseHeader) -> JetResult<Arc<AttachedFile>> {
         let fs = &*self.shared.fs;
-        let file = fs.open(&path, OpenMode::CreateNew);
-        let file = file.map_err(|error| JetError::io("create", error).in_file(&path))?;
-        let made = self.fill_file(dbid, &path, Arc::clone(&file), header);
-        made.inspect_err(|_| remove_locked(fs, &path, &*file))
+        header.header_flush_signature = new_signature(&*self.shared.clock);
+        let new = name_meanwhile(&path);
+        let file = create_anew(fs, &new)?;
+        let filled = self.fill_file(&*file, &new, &header);
+        let named = filled.and_then(|()| give_name(fs, &new, &path));
+        named.inspect_err(|_| remove_locked(fs, &new, &*file))?;
+        let attached = self.attach_new(dbid, &path, Arc::clone(&file), header);
+        attached.inspect_err(|_| remove_locked(fs, &path, &*file))
     }
 
-    fn fill_file(
+    fn fill_file(&self, file: &dyn File, path: &Path, header: &DatabaseHeader) -> JetResult<()> {
+        let io = |operation| move |error| JetError::io(operation, error).in_file(path);
+        lock_file(file, LockKind::Exclusive, path)?;
+        let len = self.page_size.offset_of(catalog::INITIAL_PAGES + 1);
+        file.grow(len).map_err(io("extend"))?;
+        write_database_header(file, header).map_err(|error| error.in_file(path))
+    }
+
+    fn attach_new(
         &self,
         dbid: u8,
         path: &Path,
         file: Arc<dyn File>,
         header: DatabaseHeader,
     ) -> JetResult<Arc<AttachedFile>> {
-        let fs = &*self.shared.fs;
-        let io = |operation| move |error| JetError::io(operation, error).in_file(path);
-        lock_file(&*file, LockKind::Exclusive, path)?;
-        file.set_len(2 * self.page_size.bytes_u64())
-            .map_err(io("set the length"))?;
-        fs.sync_dir(path.parent().unwrap_or(Path::new("/")))
-            .map_err(io("sync the directory"))?;
-        let database = self.database(dbid, path.to_path_buf(), Arc::clone(&file), &header)?;
-        let attached = self.attached_file(&database, header)?;
-        // The header first: from now on the file says that it is nothing yet.
-        let room = attached.change_header(|_| ()).and_then(|()| {
-            let len = self.page_size.offset_of(catalog::INITIAL_PAGES + 1);
-            file.grow(len).map_err(io("extend"))
-        });
-        if let Err(error) = room {
-            let _ = attached.remove_journal(fs);
-            return Err(error);
-        }
-        Ok(attached)
+        let synced = self.shared.fs.sync_dir(path.parent().unwrap_or(Path::new("/")));
+        synced.map_err(|error| JetError::io("sync the directory", error).in_file(path))?;
+        let database = self.database(dbid, path.to_path_buf(), file, &header)?;
+        self.attached_file(&database, header)
     }
 
     /// The file and its journal go, as far as they can.
@@ -227,6 +225,34 @@ impl Drop for Creation<'_> {
             self.core.fail(error.in_file(&self.file.database.path));
         }
     }
+}
+
+/// What the file of a database is called until it is one.
+fn name_meanwhile(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".jetfs-new");
+    name.into()
+}
+
+/// A new file. One that a crash left, and nobody uses, goes.
+fn create_anew(fs: &dyn FileSystem, path: &Path) -> JetResult<Arc<dyn File>> {
+    let io = |operation| move |error| JetError::io(operation, error).in_file(path);
+    match fs.open(path, OpenMode::CreateNew) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        file => return file.map_err(io("create")),
+    }
+    let left = fs.open(path, OpenMode::ReadWrite).map_err(io("open"))?;
+    lock_file(&*left, LockKind::Exclusive, path)?;
+    fs.remove(path).map_err(io("remove"))?;
+    fs.open(path, OpenMode::CreateNew).map_err(io("create"))
+}
+
+fn give_name(fs: &dyn FileSystem, new: &Path, path: &Path) -> JetResult<()> {
+    if fs.stat(path).is_ok() {
+        return Err(JetError::rule(JetErr::DatabaseDuplicate, "is there already").in_file(path));
+    }
+    let renamed = fs.rename(new, path);
+    renamed.map_err(|error| JetError::io("rename", error).in_file(new))
 }
 
 /// Removes a file that this engine has made and nobody else uses, if that can be done.

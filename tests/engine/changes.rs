@@ -16,11 +16,16 @@ pub(crate) const COLUMNS: [&str; 3] = ["x0", "x1", "x2"];
 pub(crate) const INDEXES: [&str; 3] = ["by_code_and_name", "by_note", "by_name_and_id"];
 
 fn definition(name: &str) -> TableDefinition {
+    let note = ColumnDefinition::new("note", ColumnType::LongBinary);
     TableDefinition::new(name)
         .column(ColumnDefinition::new("id", ColumnType::Long).not_null())
         .column(ColumnDefinition::new("name", ColumnType::Text).max_len(200))
         .column(ColumnDefinition::new("code", ColumnType::Long))
-        .column(ColumnDefinition::new("note", ColumnType::LongBinary).compressed())
+        .column(if name == TABLES[0] {
+            note
+        } else {
+            note.compressed()
+        })
         .column(
             ColumnDefinition::new("counter", ColumnType::Long)
                 .escrow_update()

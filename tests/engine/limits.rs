@@ -64,6 +64,27 @@ fn limits_long_values_of_five_megabytes_are_written_read_and_deleted_in_a_small_
 }
 
 #[test]
+fn limits_a_value_longer_than_the_cache_is_appended_to_in_one_transaction() {
+    const PIECE: u32 = 200_000;
+    with_table(|_, database, session| {
+        let mut old = row(1, PIECE);
+        let transaction = session.begin().unwrap();
+        changes::insert(database, session, "t0", 1, &old).unwrap();
+        for count in 2..50 {
+            let (cursor, _) = changes::seek(database, session, "t0", 1).unwrap();
+            let new = row(1, count * PIECE);
+            changes::replace(&cursor, &new, &old, Part::NoteEnd).unwrap();
+            old = new;
+        }
+        transaction.commit().unwrap();
+        Table {
+            rows: [(1, old)].into(),
+            ..Table::default()
+        }
+    });
+}
+
+#[test]
 fn limits_transactions_larger_than_the_cache_are_committed_and_rolled_back() {
     with_table(|_, database, session| {
         let mut table = Table::default();

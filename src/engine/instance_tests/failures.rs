@@ -181,7 +181,7 @@ fn a_creation_that_fails_before_the_log_knows_of_it_leaves_nothing_and_the_insta
     for (which, kind, for_ever, least) in [
         (Which::Any, ErrorKind::Other, false, 15),
         (Which::Changing, ErrorKind::StorageFull, false, 10),
-        (full, ErrorKind::StorageFull, true, 2),
+        (full, ErrorKind::StorageFull, true, 1),
         (Which::Only(Operation::Write), ErrorKind::StorageFull, true, 2),
     ] {
         let mut went_on = 0;
