@@ -205,6 +205,9 @@ fn what_cannot_be_a_backup_is_refused_before_anything_is_touched() {
         refused.stderr
     );
 
+    let set = copies.path().join("set");
+    run(&mut backup(&["--mode", "spool"], hosted.path(), &set)).exits(2);
+
     let mount = hosted.mount(&[]);
     let busy = run(&mut backup(&[], hosted.path(), &copies.path().join("set"))).exits(4);
     assert!(busy.stderr.contains("JET_errBackupInProgress"), "{}", busy.stderr);

@@ -125,6 +125,10 @@ impl Args {
     }
 
     fn request(&self, sources: &[PathBuf]) -> Result<MountRequest> {
+        if self.mode == Some(Mode::Spool) {
+            let what = "a spool is for mounts; --mode stream copies at the same cost";
+            return Err(Failure::new(Exit::Usage, what).into());
+        }
         let path = |path: &PathBuf| absolute(path).map(PathBuf::into_os_string);
         let request = MountRequest {
             sources: sources.iter().map(path).collect::<Result<_, _>>()?,
