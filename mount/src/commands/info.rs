@@ -26,8 +26,8 @@ const START_LEN: usize = 64 << 10;
     long_about = "\
 Show the header of an ESE file, the tables of a database, or what belongs together in a directory.
 
-A database, a log, a checkpoint or a flush map shows its header (as `esentutl /mh`, `/ml`, `/mk` do), a backup copy of
-a database also its trailer page. A directory shows its inventory: databases, log generations, and what is missing,
+A database, a log, a checkpoint or a flush map shows its header (as `esentutl /mh`, `/ml`, `/mk` do), a backup copy of \
+a database also its trailer page. A directory shows its inventory: databases, log generations, and what is missing, \
 foreign or damaged. A database that was not shut down cleanly is shown as it is, with a warning. Nothing is written.",
     after_help = "\
 Examples:

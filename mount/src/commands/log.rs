@@ -23,9 +23,9 @@ use summary::Summary;
     long_about = "\
 Show the records of transaction logs, and a summary of each generation.
 
-PATH is a log, or a directory whose logs are read in the order of their generations; several logs may be given, too.
-Every record is one line: position (generation, segment, byte; in hex, as `esentutl /ml` writes it), type, session,
-database, page, dbtimes after and before, and its other fields. Filters may be combined; numbers are decimal, or hex
+PATH is a log, or a directory whose logs are read in the order of their generations; several logs may be given, too. \
+Every record is one line: position (generation, segment, byte; in hex, as `esentutl /ml` writes it), type, session, \
+database, page, dbtimes after and before, and its other fields. Filters may be combined; numbers are decimal, or hex \
 with 0x. A damaged log is shown up to the damage. Nothing is written.",
     after_help = "\
 Examples:

@@ -23,16 +23,16 @@ use std::path::{Path, PathBuf, absolute};
     long_about = "\
 Mount the files of an instance as a read-only directory, verified while read.
 
-SOURCE is the directory of a running instance (of a program that embeds jetfs, or of `jetfs serve`): mounting begins a
-backup, and every database is shown as of that moment, while the instance goes on; `jetfs umount` ends the backup and
-says whether all was read. With --mode stream databases are read as they are on disk, and logs appear with `jetfs seal`.
-Or SOURCE is the directory of an instance that nobody has open, or ESE files. Databases, logs and checkpoint appear in
-MOUNTPOINT byte for byte; backup.json describes the set; .jetfs/status.json (not listed) tells how far readers are
-and what was found. A page with one flipped bit is repaired in the returned data and reported; a worse one gives its
+SOURCE is the directory of a running instance (of a program that embeds jetfs, or of `jetfs serve`): mounting begins a \
+backup, and every database is shown as of that moment, while the instance goes on; `jetfs umount` ends the backup and \
+says whether all was read. With --mode stream databases are read as they are on disk, and logs appear with `jetfs seal`. \
+Or SOURCE is the directory of an instance that nobody has open, or ESE files. Databases, logs and checkpoint appear in \
+MOUNTPOINT byte for byte; backup.json describes the set; .jetfs/status.json (not listed) tells how far readers are \
+and what was found. A page with one flipped bit is repaired in the returned data and reported; a worse one gives its \
 reader EIO. The source is never written to.
 
-With --recovered only databases appear, as plain clean files, as they will be after recovery: logs are replayed and
-open transactions undone in memory. SOURCE may also be a backup set, or a full one and its incrementals. Where logs are
+With --recovered only databases appear, as plain clean files, as they will be after recovery: logs are replayed and \
+open transactions undone in memory. SOURCE may also be a backup set, or a full one and its incrementals. Where logs are \
 missing or damaged the mount is refused; with --best-effort it shows what can be replayed.
 
 Returns when the mount answers, or says why it cannot. A mount process stays until `jetfs umount`.",
@@ -48,7 +48,7 @@ Examples:
   jetfs mount --recovered /backup/full /backup/inc /mnt/b   # browse a backup without a restore
   mount -t fuse.jetfs /srv/ad /mnt/b -o recovered      # from mount(8) and fstab
 
-Exit codes: 0 mounted; 3 refused (also: logs are missing); 4 the mount point or the source is in use; 6 a header is
+Exit codes: 0 mounted; 3 refused (also: logs are missing); 4 the mount point or the source is in use; 6 a header is \
 damaged in both copies, or what must be replayed is damaged."
 )]
 pub(crate) struct Args {

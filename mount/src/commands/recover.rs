@@ -25,11 +25,11 @@ use std::sync::Arc;
     long_about = "\
 Replay the logs of a set that was not shut down cleanly, and roll back what was not committed.
 
-DIR is the directory of an instance that nobody has open: databases, logs and checkpoint. Everything is computed and
-checked before anything is written. Then databases become clean, and the logs end as the engine ends them, in their
+DIR is the directory of an instance that nobody has open: databases, logs and checkpoint. Everything is computed and \
+checked before anything is written. Then databases become clean, and the logs end as the engine ends them, in their \
 own version, so that it can go on with the set. If the power fails meanwhile, run it again: it finishes.
 
-With -o the set is copied first and stays untouched itself; the same input gives the same bytes. With --dry-run
+With -o the set is copied first and stays untouched itself; the same input gives the same bytes. With --dry-run \
 nothing is written at all.",
     after_help = "\
 Examples:

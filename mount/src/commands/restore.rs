@@ -29,15 +29,15 @@ use std::sync::Arc;
     long_about = "\
 Make clean databases from copied backup sets: a full one, and the incremental ones that followed.
 
-SET is a directory that a backup was copied to: databases with their trailer page and logs (full), or logs alone
-(incremental, differential). Sets may come in any order. DEST must be empty or not exist. Everything is replayed and
+SET is a directory that a backup was copied to: databases with their trailer page and logs (full), or logs alone \
+(incremental, differential). Sets may come in any order. DEST must be empty or not exist. Everything is replayed and \
 checked before anything is written: headers, trailers, the chain of all logs, every page. The sets are only read.
 
-DEST then holds the databases, clean, and their logs, which end as the engine ends them, so that it can go on with them.
+DEST then holds the databases, clean, and their logs, which end as the engine ends them, so that it can go on with them. \
 The next backup of them must be a full one.
 
---until ends earlier than the last log: with a generation (31, 0x1F; inclusive), or with the last generation that was
-closed by a time (UTC, as in logs), so that nothing later than it is replayed. What was not committed by the end of that
+--until ends earlier than the last log: with a generation (31, 0x1F; inclusive), or with the last generation that was \
+closed by a time (UTC, as in logs), so that nothing later than it is replayed. What was not committed by the end of that \
 generation is rolled back. No copy is consistent before the last generation that its trailer names.",
     after_help = "\
 Examples:
@@ -47,7 +47,7 @@ Examples:
   jetfs restore --until '2026-11-24 23:00' --dry-run /backup/full /backup/mon /srv/restored
   jetfs restore --map 'C:\\Windows\\NTDS\\ntds.dit=new.dit' /backup/full /srv/restored
 
-Exit codes: 0 restored; 3 refused: the files do not belong together, or DEST is not empty; 4 in use; 5 something is
+Exit codes: 0 restored; 3 refused: the files do not belong together, or DEST is not empty; 4 in use; 5 something is \
 missing, or interrupted; 6 something is damaged."
 )]
 pub(crate) struct Args {

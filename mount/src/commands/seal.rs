@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// End the database phase of a mount in stream mode: its logs appear
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A mount with --mode stream shows databases only. When they were copied, each from its start to its end, seal: the log is
+A mount with --mode stream shows databases only. When they were copied, each from its start to its end, seal: the log is \
 rolled, the logs of the backup and backup.json appear, and databases cannot be opened any more.
 
 Examples:

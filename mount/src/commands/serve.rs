@@ -23,8 +23,8 @@ const PAUSE: Duration = Duration::from_millis(50);
     long_about = "\
 Host an instance, so that it can be backed up while it runs.
 
-Starts jetfs's own engine on the instance in DIR: its logs are replayed if the last run did not end well, and its databases
-are attached. `jetfs mount DIR MOUNTPOINT` then begins a backup of it. Stays until SIGTERM or Ctrl-C, and shuts the instance
+Starts jetfs's own engine on the instance in DIR: its logs are replayed if the last run did not end well, and its databases \
+are attached. `jetfs mount DIR MOUNTPOINT` then begins a backup of it. Stays until SIGTERM or Ctrl-C, and shuts the instance \
 down cleanly. A socket in DIR, which only this user and root may use, is how other commands find it.",
     after_help = "\
 Examples:

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// Unmount, end the backup, and say how it went
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-If files in the mount are open, nothing is changed and the exit code is 4. A mount whose process died is cleaned up;
+If files in the mount are open, nothing is changed and the exit code is 4. A mount whose process died is cleaned up; \
 its backup counts as aborted (exit code 5).
 
 Examples:

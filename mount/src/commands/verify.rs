@@ -24,15 +24,15 @@ const PLACES_SHOWN: usize = 5;
     long_about = "\
 Verify every checksum of files or of a set, and whether the set is complete.
 
-PATH is a directory (a backup set, or an instance that nobody has open), or ESE files. Checked are both copies of
-headers, every page up to the last that the database owns, every segment of every log and the chain between logs,
-checkpoint, flush map, and the trailer page of backup copies. Of a directory also: everything that backup.json lists
+PATH is a directory (a backup set, or an instance that nobody has open), or ESE files. Checked are both copies of \
+headers, every page up to the last that the database owns, every segment of every log and the chain between logs, \
+checkpoint, flush map, and the trailer page of backup copies. Of a directory also: everything that backup.json lists \
 is there with its length, and every database has the logs that its recovery needs. Nothing is written.
 
-With --deep also that everything in the databases fits together, as the engine's own integrity check does, and more:
-every page is used once or available once; trees, keys and links; the catalog and its shadow; records, long values and
-their references; secondary indexes against the records. What the engine tolerates (lost pages, long values that nothing
-refers to) and what cannot be compared (keys of Unicode text, which only Windows can make) is a note. Dirty databases are
+With --deep also that everything in the databases fits together, as the engine's own integrity check does, and more: \
+every page is used once or available once; trees, keys and links; the catalog and its shadow; records, long values and \
+their references; secondary indexes against the records. What the engine tolerates (lost pages, long values that nothing \
+refers to) and what cannot be compared (keys of Unicode text, which only Windows can make) is a note. Dirty databases are \
 refused: their pages need not fit together before recovery.",
     after_help = "\
 Examples:
