@@ -248,8 +248,10 @@ fn create_anew(fs: &dyn FileSystem, path: &Path) -> JetResult<Arc<dyn File>> {
 }
 
 fn give_name(fs: &dyn FileSystem, new: &Path, path: &Path) -> JetResult<()> {
-    if fs.stat(path).is_ok() {
-        return Err(JetError::rule(JetErr::DatabaseDuplicate, "is there already").in_file(path));
+    match fs.stat(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(JetError::io("stat", error).in_file(path)),
+        Ok(_) => return Err(JetError::rule(JetErr::DatabaseDuplicate, "is there already").in_file(path)),
     }
     let renamed = fs.rename(new, path);
     renamed.map_err(|error| JetError::io("rename", error).in_file(new))

@@ -133,7 +133,7 @@ fn create_with_a_failure(new: &Disk, k: u64, which: Which, kind: ErrorKind, for_
     let created = instance.create_database(NEW);
     let reached = disk.fs.reached();
     disk.fs.disarm();
-    assert_eq!(reached, created.is_err(), "{k}: {created:?}");
+    assert_eq!(reached, created.is_err(), "{k}: {:?}", created.err());
     let set = || {
         let mut work = Work::begin(&instance);
         live.set(&mut work, 2, Some(7))?;
