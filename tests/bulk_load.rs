@@ -198,7 +198,7 @@ fn describe(tables: &[RandomTable]) -> String {
                 .iter()
                 .map(|column| {
                     serde_json::json!({
-                        "name": column.name, "type": column.kind.number(), "code_page": column.code_page,
+                        "name": column.name, "type": column.kind.number(), "code_page": column.code_page, "compressed": false,
                         "storage": format!("{:?}", column.storage),
                     })
                 })

@@ -2,12 +2,16 @@
 
 use crate::store::{Kind, Row, Settings, Store, Writer};
 use anyhow::Result;
+use jetfs::backup::{BackupMode, BackupSession, CopyRequest, ManifestKind, copy_to_directory};
 use jetfs::engine::{
     ColumnDefinition, Database, IndexDefinition, Instance, Parameters, Seek, Session, Table, TableDefinition,
     Term,
 };
 use jetfs::format::{ColumnId, ColumnType, Value};
+use jetfs::io::RealFileSystem;
+use jetfs::source::live::{LiveOptions, LiveSource};
 use std::path::Path;
+use std::sync::Arc;
 
 pub const JETFS: Kind = Kind {
     name: "jetfs",
@@ -82,6 +86,20 @@ impl Store for Jetfs {
             bytes += value.len() as u64;
         }
         Ok(bytes)
+    }
+
+    /// A frozen backup with its logs and the sums of all files.
+    fn back_up(&self, to: &Path) -> Result<()> {
+        let session = BackupSession::new(Arc::new(LiveSource::new(&self.instance, LiveOptions::default())));
+        let request = CopyRequest {
+            kind: ManifestKind::Copy,
+            mode: BackupMode::Frozen,
+        };
+        let mut describe = |session: &BackupSession| session.manifest(request.kind, request.mode);
+        copy_to_directory(&session, request, &RealFileSystem, to, &mut describe, &mut |_| {
+            Ok(())
+        })?;
+        Ok(())
     }
 
     fn close(self: Box<Self>) -> Result<()> {

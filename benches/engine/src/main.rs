@@ -1,9 +1,10 @@
 //! The same work done by each store, side by side in one run: durable commits, batch insertion, point reads, scans,
-//! opening after a crash.
+//! opening after a crash, backing up.
 //!
 //! Keys have 16 bytes, values 150. Each round does all work with every store in turn, so that what disturbs the machine
 //! disturbs all of them; the report has the medians of the rounds, and of the ratios in a round.
 
+mod backup;
 mod crash;
 mod jetfs_store;
 mod redb_store;
@@ -99,7 +100,7 @@ impl Plan {
                 other => {
                     bail!(
                         "unknown argument {other}: --rows N, --commits N, --rounds N, --dir DIR, --only STORE, \
-                         --part commits|ordered|random|crash, --processor-time"
+                         --part commits|ordered|random|crash|backup, --processor-time"
                     )
                 }
             }

@@ -52,6 +52,22 @@ impl Store for Redb {
         Ok(bytes)
     }
 
+    /// redb has no backup: every row of one snapshot goes into a new database.
+    fn back_up(&self, to: &Path) -> Result<()> {
+        let rows = self.0.begin_read()?.open_table(KV)?;
+        let target = Database::create(to.join(REDB.file))?;
+        let begun = target.begin_write()?;
+        {
+            let mut table = begun.open_table(KV)?;
+            for row in rows.iter()? {
+                let (key, value) = row?;
+                table.insert(key.value(), value.value())?;
+            }
+        }
+        begun.commit()?;
+        Ok(())
+    }
+
     fn close(self: Box<Self>) -> Result<()> {
         Ok(())
     }

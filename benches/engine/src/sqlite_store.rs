@@ -2,7 +2,9 @@
 
 use crate::store::{Kind, Row, Settings, Store, Writer};
 use anyhow::{Result, ensure};
+use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -72,6 +74,18 @@ impl Store for Sqlite {
             bytes += row.get_ref(1)?.as_blob()?.len() as u64;
         }
         Ok(bytes)
+    }
+
+    /// Every page in one step, of one snapshot.
+    fn back_up(&self, to: &Path) -> Result<()> {
+        let from = connect(&self.path, self.settings)?;
+        let path = to.join(SQLITE.file);
+        let mut target = Connection::open(&path)?;
+        target.execute_batch("PRAGMA synchronous = FULL")?;
+        let step = Backup::new(&from, &mut target)?.step(-1)?;
+        ensure!(matches!(step, StepResult::Done), "the backup ended with {step:?}");
+        File::open(path)?.sync_all()?;
+        Ok(())
     }
 
     fn close(self: Box<Self>) -> Result<()> {

@@ -14,6 +14,8 @@ pub trait Store: Send + Sync {
     fn get_all(&self, keys: &mut dyn Iterator<Item = [u8; 16]>) -> Result<u64>;
     /// Reads everything in key order; how many bytes of values there were.
     fn scan(&self) -> Result<u64>;
+    /// Makes a durable copy of everything in a new directory while others write.
+    fn back_up(&self, to: &Path) -> Result<()>;
     /// Ends well: everything is in the database file.
     fn close(self: Box<Self>) -> Result<()>;
 }

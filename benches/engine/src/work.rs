@@ -1,5 +1,6 @@
 //! The lines of work, and how fast a store does them.
 
+use crate::backup;
 use crate::crash;
 use crate::store::{Kind, Row, Settings, Store};
 use anyhow::{Result, ensure};
@@ -19,13 +20,15 @@ pub struct Line {
 }
 
 /// What is measured.
-pub const LINES: [Line; 8] = [
+pub const LINES: [Line; 10] = [
     rate("durable commits of one row, 1 thread", "commits/s"),
     rate("durable commits of one row, 8 threads", "commits/s"),
     rate("batch insertion in key order, 1,000 rows a commit", "rows/s"),
     rate("batch insertion in random order, 1,000 rows a commit", "rows/s"),
     rate("random point reads, warm", "rows/s"),
     rate("scan in key order, warm", "rows/s"),
+    rate("full backup while 4 threads commit", "rows/s"),
+    rate("commits of 4 threads meanwhile, of those without a backup", "%"),
     amount("open after a crash, 64 MB of log", "ms"),
     amount("database file, for each row put in key order", "bytes"),
 ];
@@ -66,6 +69,7 @@ pub enum Part {
     /// The reads too.
     Random,
     Crash,
+    Backup,
 }
 
 impl Part {
@@ -75,6 +79,7 @@ impl Part {
             "ordered" => Part::Ordered,
             "random" => Part::Random,
             "crash" => Part::Crash,
+            "backup" => Part::Backup,
             _ => return None,
         })
     }
@@ -110,7 +115,18 @@ impl Watch {
 /// Does every line of work with one store, in new directories below `directory`. NaN: this was not wanted.
 pub fn measure(kind: Kind, directory: &Path, amount: Amount) -> Result<[f64; LINES.len()]> {
     let mut measured = [f64::NAN; LINES.len()];
-    let [commits, commits_8, ordered, random, reads, scanned, crashed, size] = &mut measured;
+    let [
+        commits,
+        commits_8,
+        ordered,
+        random,
+        reads,
+        scanned,
+        backed_up,
+        meanwhile,
+        crashed,
+        size,
+    ] = &mut measured;
     let is_wanted = |part| amount.part.is_none_or(|wanted| wanted == part);
     if is_wanted(Part::Commits) {
         *commits = commit(kind, directory, 1, amount)?;
@@ -130,6 +146,14 @@ pub fn measure(kind: Kind, directory: &Path, amount: Amount) -> Result<[f64; LIN
         *random = insert(&*store, &numbers, amount.watch)?;
         *reads = point_reads(&*store, amount.rows, amount.watch)?;
         *scanned = scan(&*store, amount.rows, amount.watch)?;
+        store.close()?;
+    }
+    if is_wanted(Part::Backup) {
+        let numbers: Vec<u64> = (0..amount.rows).collect();
+        let store = (kind.open)(&new_place(directory, "backed-up")?, Settings::default())?;
+        insert(&*store, &numbers, amount.watch)?;
+        let done = backup::measure(&*store, amount.rows, &new_place(directory, "backup")?)?;
+        (*backed_up, *meanwhile) = (done.rows, done.commits);
         store.close()?;
     }
     if is_wanted(Part::Crash) {
