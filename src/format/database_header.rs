@@ -232,6 +232,20 @@ impl DatabaseHeader {
         self.update_major > NEWEST_UPDATE
     }
 
+    /// Whether this library knows what a database of this version looks like.
+    ///
+    /// # Errors
+    /// It does not.
+    pub(crate) fn check_version(&self) -> Result<(), FormatError> {
+        let large_before_their_time = !self.page_size.is_small() && self.update_major < LARGE_PAGES_UPDATE;
+        if self.version == VERSION && !large_before_their_time {
+            return Ok(());
+        }
+        let found = self.version_text();
+        let problem = Problem::Version { found };
+        Err(FormatError::new(Structure::DatabaseHeader, 8, problem))
+    }
+
     /// `ulVersion`, `ulDaeUpdateMajor` and `ulDaeUpdateMinor`, as in `0x620,20,0`.
     pub fn version_text(&self) -> String {
         format!("{:#x},{},{}", self.version, self.update_major, self.update_minor)
@@ -311,16 +325,7 @@ impl<'a> VerifiedHeader<'a> {
     /// A version with another layout, or a file of another kind.
     pub fn decode(&self) -> Result<DatabaseHeader, FormatError> {
         let header = DatabaseHeader::read_fields(self.page)?;
-        let large_before_their_time =
-            !header.page_size.is_small() && header.update_major < LARGE_PAGES_UPDATE;
-        if header.version != VERSION || large_before_their_time {
-            let found = header.version_text();
-            return Err(FormatError::new(
-                Structure::DatabaseHeader,
-                8,
-                Problem::Version { found },
-            ));
-        }
+        header.check_version()?;
         match header.file_type {
             FileType::Unknown | FileType::Database | FileType::TempDatabase => Ok(header),
             other => Err(FormatError::field(

@@ -396,12 +396,16 @@ fn replayed(
 }
 
 /// `SetDbVersion`: the format is at least this.
-pub(super) fn set_version(header: &mut DatabaseHeader, record: &SetDatabaseVersion) {
+///
+/// # Errors
+/// Nobody knows what such a database looks like (`JET_errInvalidDatabaseVersion`).
+pub(super) fn set_version(header: &mut DatabaseHeader, record: &SetDatabaseVersion) -> JetResult<()> {
     let present = (header.version, header.update_major, header.update_minor);
     let logged = (record.major, record.update_major, record.update_minor);
     if logged > present {
         (header.version, header.update_major, header.update_minor) = logged;
     }
+    Ok(header.check_version()?)
 }
 
 /// The generations that a database needs must begin where redo begins, and a backup needs a hard recovery.
@@ -469,4 +473,29 @@ fn stamp_attach(header: &mut DatabaseHeader, logged: &LoggedAttach, sequence: Si
     header.generation_max_required = generation;
     header.generation_max_committed = generation;
     header.generation_max_create_time = now.generation_time;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::Signature;
+
+    #[test]
+    fn a_record_of_a_version_that_nobody_knows_is_refused() {
+        let mut header = DatabaseHeader::new(crate::format::PageSize::Kib4, Signature::default()).unwrap();
+        let known = SetDatabaseVersion {
+            database: 1,
+            major: header.version,
+            update_major: header.update_major + 1,
+            update_minor: 0,
+        };
+        set_version(&mut header, &known).unwrap();
+        assert_eq!(header.update_major, known.update_major);
+        let unknown = SetDatabaseVersion {
+            major: 0x9847_0000,
+            ..known
+        };
+        let error = set_version(&mut header, &unknown).unwrap_err();
+        assert_eq!(error.code(), JetErr::InvalidDatabaseVersion);
+    }
 }

@@ -244,7 +244,9 @@ impl<'f> Redo<'f> {
                     .withheld
                     .remove_range(record.page_first, record.zeroed_pages);
             }
-            LogRecord::SetDatabaseVersion(record) => set_version(&mut database.header, record),
+            LogRecord::SetDatabaseVersion(record) => {
+                set_version(&mut database.header, record).map_err(|error| error.in_file(&database.path))?;
+            }
             LogRecord::Backup2(record) => {
                 let header = &mut database.header;
                 header.stamp_backup(record.scope, record.kind.into(), record.info);
