@@ -36,6 +36,9 @@ pub(crate) fn replay_with_memory(set: &MemorySet, memory: usize) -> JetResult<BT
     databases
 }
 
+/// The longest database that is held in memory, several times that of the longest sample.
+const LENGTH_MOST: u64 = 24 << 20;
+
 /// The bytes of every database after a replay.
 fn compose(set: &MemorySet, replayed: Replayed) -> JetResult<BTreeMap<String, Vec<u8>>> {
     let mut databases = BTreeMap::new();
@@ -44,7 +47,7 @@ fn compose(set: &MemorySet, replayed: Replayed) -> JetResult<BTreeMap<String, Ve
         let size = recovered.overlay.page_size();
         let last = recovered.overlay.last_page();
         // A hostile log may make a file of any length, which is sparse; here it would fill the memory.
-        if last > 1 << 16 {
+        if u64::from(last) * size.bytes_u64() > LENGTH_MOST {
             let what = "the database is longer than this test holds in memory";
             return Err(JetError::rule(JetErr::OutOfMemory, what));
         }
