@@ -604,6 +604,8 @@ fn bad_options_are_usage_errors() {
     };
     with(&["-o", "allow_othr"]).exits(2).complains("allow_othr");
     with(&["--permissions", "666"]).exits(2);
+    with(&["--mode", "666"]).exits(2);
+    with(&["--mode", "torrent"]).exits(2);
     with(&["--no-such-option"]).exits(2);
     run(jetfs().arg("mount").arg(source.path())).exits(2);
 }

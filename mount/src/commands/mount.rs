@@ -203,7 +203,7 @@ impl Args {
             allow_other: self.allow_other,
             uid: self.uid,
             gid: self.gid,
-            mode: self.permissions,
+            mode: self.permissions.or(self.live.permissions()),
             allow_damaged: self.allow_damaged,
             trust_source: self.trust_source,
             no_lock: self.no_lock,

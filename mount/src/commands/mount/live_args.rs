@@ -11,9 +11,10 @@ use std::path::PathBuf;
 #[derive(Debug, Default, Clone, clap::Args)]
 #[command(next_help_heading = "Running instances")]
 pub(super) struct LiveArgs {
-    /// How the files become consistent with each other [default: frozen]
-    #[arg(long, value_enum, value_name = "MODE")]
-    mode: Option<Mode>,
+    /// How the files become consistent with each other: frozen, stream or spool [default: frozen]; an octal number is
+    /// what --permissions takes
+    #[arg(long, value_name = "MODE", value_parser = parse_mode_argument)]
+    mode: Option<ModeArgument>,
 
     /// What the backup is meant to be [default: full]
     #[arg(long, value_enum, value_name = "KIND")]
@@ -44,13 +45,45 @@ pub(super) struct LiveArgs {
     patch_files: bool,
 }
 
+/// What `--mode` may say: that of a backup, or as in mount(8) that of the files.
+#[derive(Debug, Clone, Copy)]
+enum ModeArgument {
+    Backup(Mode),
+    Permissions(u16),
+}
+
+fn parse_mode_argument(text: &str) -> Result<ModeArgument, String> {
+    if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return super::parse_mode(text).map(ModeArgument::Permissions);
+    }
+    let known = "frozen, stream, spool, or an octal number for the permissions of the files";
+    chosen(text)
+        .map(ModeArgument::Backup)
+        .ok_or_else(|| format!("is none of {known}"))
+}
+
 impl LiveArgs {
+    /// The permissions of the files, if `--mode` gives them.
+    pub(super) fn permissions(&self) -> Option<u16> {
+        match self.mode {
+            Some(ModeArgument::Permissions(permissions)) => Some(permissions),
+            _ => None,
+        }
+    }
+
+    fn backup_mode(&self) -> Option<Mode> {
+        match self.mode {
+            Some(ModeArgument::Backup(mode)) => Some(mode),
+            _ => None,
+        }
+    }
+
     /// What is asked for.
     pub(super) fn request(&self) -> LiveRequest {
         LiveRequest {
             kind: self.kind,
             on_umount: self.on_umount,
-            mode: self.mode,
+            mode: self.backup_mode(),
             auto_seal: self.auto_seal,
             timeout: self.timeout,
             max_logs: self.max_logs,
@@ -63,7 +96,7 @@ impl LiveArgs {
     /// # Errors
     /// There will be none.
     pub(super) fn spool_dir(&self) -> Result<Option<OsString>> {
-        if self.spool_dir.is_some() && self.mode != Some(Mode::Spool) {
+        if self.spool_dir.is_some() && self.backup_mode() != Some(Mode::Spool) {
             return Err(Failure::new(Exit::Usage, "--spool-dir needs --mode spool").into());
         }
         self.spool_dir.as_deref().map(absolute_string).transpose()
@@ -77,7 +110,7 @@ impl LiveArgs {
         let bad = || unknown_option(&format!("{name}={value}"));
         match name {
             "mode" if !value.bytes().all(|byte| byte.is_ascii_digit()) => {
-                self.mode = Some(chosen(value).ok_or_else(bad)?);
+                self.mode = Some(ModeArgument::Backup(chosen(value).ok_or_else(bad)?));
             }
             "kind" => self.kind = Some(chosen(value).ok_or_else(bad)?),
             "on_umount" => self.on_umount = Some(chosen(value).ok_or_else(bad)?),
